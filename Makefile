@@ -1,0 +1,68 @@
+# make setup   an environment in .venv with everything: engine, prover, test and development tools
+# make demo    prove and verify a small model's answer
+# make test    all tests
+# make check   the one door before a commit: style, types, import rules, tests
+#
+# Variables: PYTHON (interpreter the environment is made with), ENGINE_FLAGS (for cmake, e.g. -DZKCORE_CUDA=OFF),
+# PYTEST_FLAGS (e.g. PYTEST_FLAGS="-n 8 -m 'not slow'").
+
+PYTHON ?= python3
+ENGINE_FLAGS ?=
+PYTEST_FLAGS ?= -n 2 --dist worksteal
+
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
+CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
+
+.PHONY: setup demo test lint style types imports cpp-style check clean
+.DELETE_ON_ERROR:
+
+setup: $(VENV)/.stamp
+
+$(VENV)/.packages: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "zkcore needs Python 3.11 or newer; try make PYTHON=python3.11 setup")'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
+	touch $@
+
+# The engine goes into zkcore/ by cmake, so that a change of one source recompiles one source;
+# the editable install adds the package's metadata and the `zkcore` command.
+$(VENV)/.install: $(VENV)/.packages pyproject.toml zkcore/version.py
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps \
+	  -C wheel.cmake=false -e .
+	touch $@
+
+$(VENV)/.stamp: $(VENV)/.install $(ENGINE_SOURCES)
+	PYTHON=$(CURDIR)/$(BIN)/python csrc/dev_build.sh $(ENGINE_FLAGS)
+	$(BIN)/python -c 'import zkcore._engine'
+	touch $@
+
+demo: setup
+	$(BIN)/zkcore demo
+
+# Each worker computes on one thread: two workers on two cores do not fight over them.
+test: setup
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: style types imports cpp-style
+
+style: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy --strict zkcore
+
+imports: setup
+	$(BIN)/lint-imports
+
+cpp-style: setup
+	$(BIN)/clang-format --dry-run -Werror $(CPP_SOURCES)
+
+check: lint test
+
+clean:
+	rm -rf build dist zkcore/_engine*.so $(VENV)/.stamp
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find zkcore tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,230 @@
+// The curve half of the engine as Python sees it; arguments are checked here. Scalars cross as in field.cpp.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "cpu/counters.hpp"
+#include "zkcore/encoding.hpp"
+#include "zkcore/hash_to_curve.hpp"
+#include "zkcore/msm.hpp"
+
+namespace py = pybind11;
+
+namespace zkcore {
+namespace {
+
+constexpr py::ssize_t kPointLimbs = sizeof(Affine) / sizeof(uint64_t);
+// Indices of points are kept in 31 bits.
+constexpr size_t kMostPoints = size_t{1} << 31;
+
+[[noreturn]] void fail(const std::string& message) { throw py::value_error(message); }
+
+// ---- arguments
+
+void require_plain(const py::array& array, const char* name) {
+  constexpr int kWanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kWanted) != kWanted) fail(std::string(name) + ": array is not C-contiguous and aligned");
+}
+
+bool is_uint64(const py::array& array) {
+  const py::dtype type = array.dtype();
+  return type.kind() == 'u' && type.itemsize() == 8 && type.byteorder() != '>';
+}
+
+// Rows of limbs [n, limbs].
+const void* limb_rows(const py::array& array, py::ssize_t limbs, const char* name) {
+  if (!is_uint64(array)) throw py::type_error(std::string(name) + ": expected uint64");
+  require_plain(array, name);
+  if (array.ndim() != 2 || array.shape(1) != limbs) {
+    fail(std::string(name) + ": expected shape [n, " + std::to_string(limbs) + "]");
+  }
+  return array.data();
+}
+
+struct PointArray {
+  const Affine* data;
+  size_t size;
+};
+
+PointArray points_of(const py::array& array, const char* name) {
+  const auto* data = static_cast<const Affine*>(limb_rows(array, kPointLimbs, name));
+  const size_t size = static_cast<size_t>(array.shape(0));
+  if (size >= kMostPoints) fail(std::string(name) + ": too many points");
+  return {data, size};
+}
+
+struct ScalarArray {
+  const Fr* data;
+  size_t size;
+};
+
+ScalarArray scalars_of(const py::array& array, const char* name) {
+  const auto* data = static_cast<const Fr*>(limb_rows(array, Fr::N, name));
+  return {data, static_cast<size_t>(array.shape(0))};
+}
+
+ColumnType integer_type(const py::array& array, const char* name) {
+  const py::dtype type = array.dtype();
+  if (type.kind() == 'i' && type.byteorder() != '>') {
+    switch (type.itemsize()) {
+      case 1:
+        return ColumnType::kInt8;
+      case 2:
+        return ColumnType::kInt16;
+      case 4:
+        return ColumnType::kInt32;
+      case 8:
+        return ColumnType::kInt64;
+      default:
+        break;
+    }
+  }
+  throw py::type_error(std::string(name) + ": expected int8, int16, int32, int64 [n, w] or uint64 [n, w, 4]");
+}
+
+// Integers [n, w] or field elements [n, w, 4].
+Column rows_of(const py::array& array, const char* name) {
+  require_plain(array, name);
+  const bool field = is_uint64(array);
+  const ColumnType type = field ? ColumnType::kField : integer_type(array, name);
+  if (array.ndim() != (field ? 3 : 2) || (field && array.shape(2) != Fr::N)) {
+    fail(std::string(name) + (field ? ": expected shape [n, w, 4]" : ": expected shape [n, w]"));
+  }
+  return {type, array.data(), static_cast<size_t>(array.shape(0) * array.shape(1))};
+}
+
+std::vector<Fr> scalars_from_bytes(std::string_view bytes) {
+  if (bytes.size() % Fr::kBytes != 0) fail("scalars are 32 bytes each");
+  std::vector<Fr> scalars(bytes.size() / Fr::kBytes);
+  for (size_t i = 0; i < scalars.size(); ++i) {
+    const auto* in = reinterpret_cast<const uint8_t*>(bytes.data()) + i * Fr::kBytes;
+    if (!Fr::from_bytes_le(in, scalars[i])) fail("scalar " + std::to_string(i) + " is not below R");
+  }
+  return scalars;
+}
+
+// ---- results
+
+using PointsOut = py::array_t<uint64_t>;
+
+PointsOut new_points(size_t n) { return PointsOut({static_cast<py::ssize_t>(n), kPointLimbs}); }
+PointsOut new_point() { return PointsOut(kPointLimbs); }
+
+// Runs body(Affine* out) without the GIL.
+template <class Body>
+PointsOut compute(PointsOut out, Body body) {
+  auto* data = reinterpret_cast<Affine*>(out.mutable_data());
+  {
+    const py::gil_scoped_release release;
+    body(data);
+  }
+  return out;
+}
+
+// ---- verbs
+
+PointsOut py_hash_to_curve(const py::bytes& dst, const py::bytes& prefix, uint64_t start, size_t count) {
+  const std::string_view tag = dst;
+  const std::string_view message = prefix;
+  if (tag.empty()) fail("dst is empty");
+  if (count > 0 && start + (count - 1) < start) fail("start + count exceeds 64 bits");
+  return compute(new_points(count), [&](Affine* out) { hash_to_curve(tag, message, start, count, out); });
+}
+
+PointsOut py_hash_message(const py::bytes& dst, const py::bytes& message) {
+  const std::string_view tag = dst;
+  const std::string_view text = message;
+  return compute(new_point(), [&](Affine* out) { *out = hash_to_curve(tag, text); });
+}
+
+py::bytes py_expand_message(const py::bytes& message, const py::bytes& dst, size_t size) {
+  return py::bytes(expand_message_xmd(static_cast<std::string_view>(message), static_cast<std::string_view>(dst), size));
+}
+
+py::bytes py_encode(const py::array& points) {
+  const PointArray p = points_of(points, "points");
+  std::string out(p.size * kEncodedBytes, '\0');
+  {
+    const py::gil_scoped_release release;
+    encode_points(p.data, p.size, reinterpret_cast<uint8_t*>(out.data()));
+  }
+  return py::bytes(out);
+}
+
+PointsOut py_decode(const py::bytes& data) {
+  const std::string_view bytes = data;
+  if (bytes.size() % kEncodedBytes != 0) {
+    fail("point " + std::to_string(bytes.size() / kEncodedBytes) + ": wrong length, points are 48 bytes each");
+  }
+  const size_t n = bytes.size() / kEncodedBytes;
+  return compute(new_points(n),
+                 [&](Affine* out) { decode_points(reinterpret_cast<const uint8_t*>(bytes.data()), n, out); });
+}
+
+PointsOut py_msm(const py::array& points, const py::array& scalars) {
+  const PointArray p = points_of(points, "points");
+  const ScalarArray s = scalars_of(scalars, "scalars");
+  if (p.size != s.size) fail("points and scalars differ in length");
+  return compute(new_point(), [&](Affine* out) { *out = msm(p.data, s.data, p.size); });
+}
+
+PointsOut py_commit_rows(const py::array& generators, const py::array& rows, const py::array& blinds,
+                         const FixedBase& blinder) {
+  const PointArray g = points_of(generators, "generators");
+  const Column values = rows_of(rows, "rows");
+  const ScalarArray b = scalars_of(blinds, "blinds");
+  const size_t n = static_cast<size_t>(rows.shape(0));
+  const size_t width = static_cast<size_t>(rows.shape(1));
+  if (g.size < width) fail("generators: fewer than the width of the rows");
+  if (b.size != n) fail("blinds: one is needed for every row");
+  if (blinder.bases() == 0) fail("blinder: has no base");
+  return compute(new_points(n),
+                 [&](Affine* out) { commit_rows(g.data, values, n, width, b.data, blinder, out); });
+}
+
+PointsOut py_fold_points(const py::array& points, const py::array& weights) {
+  const PointArray p = points_of(points, "points");
+  const ScalarArray w = scalars_of(weights, "weights");
+  if (w.size == 0 || p.size % w.size != 0) fail("points: the number is no multiple of the number of weights");
+  const size_t n = p.size / w.size;
+  return compute(new_points(n), [&](Affine* out) { fold_points(p.data, w.data, w.size, n, out); });
+}
+
+FixedBase* py_fixed_base(const py::array& points) {
+  const PointArray p = points_of(points, "points");
+  const py::gil_scoped_release release;
+  return new FixedBase(p.data, p.size);
+}
+
+PointsOut py_combine(const FixedBase& self, const py::bytes& scalars) {
+  const std::vector<Fr> s = scalars_from_bytes(scalars);
+  if (s.size() > self.bases()) fail("more scalars than bases");
+  return compute(new_point(), [&](Affine* out) { *out = self.combine(s.data(), s.size()); });
+}
+
+py::dict py_curve_counters() {
+  py::dict counters;
+  counters["group_adds"] = group_adds_done.load();
+  return counters;
+}
+
+}  // namespace
+}  // namespace zkcore
+
+void bind_curve(py::module_& m) {
+  using namespace zkcore;
+  py::class_<FixedBase>(m, "FixedBase")
+      .def(py::init(&py_fixed_base), py::arg("points"))
+      .def("combine", &py_combine, py::arg("scalars"));
+  m.def("hash_to_curve", &py_hash_to_curve, py::arg("dst"), py::arg("prefix"), py::arg("start"), py::arg("count"));
+  m.def("hash_message_to_curve", &py_hash_message, py::arg("dst"), py::arg("message"));
+  m.def("expand_message_xmd", &py_expand_message, py::arg("message"), py::arg("dst"), py::arg("size"));
+  m.def("encode", &py_encode, py::arg("points"));
+  m.def("decode", &py_decode, py::arg("data"));
+  m.def("msm", &py_msm, py::arg("points"), py::arg("scalars"));
+  m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"), py::arg("blinder"));
+  m.def("fold_points", &py_fold_points, py::arg("points"), py::arg("weights"));
+  m.def("curve_counters", &py_curve_counters);
+}

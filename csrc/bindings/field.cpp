@@ -1,0 +1,388 @@
+// The polynomial half of the engine as Python sees it. Everything about the arguments is checked here: types, shapes,
+// lengths, contiguity. Scalars cross as 32-byte little-endian integers below R, lists of them as one bytes object.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <bit>
+#include <optional>
+#include <string>
+
+#include "cpu/parallel.hpp"
+#include "zkcore/field_counters.hpp"
+#include "zkcore/fraction_tree.hpp"
+#include "zkcore/multilinear.hpp"
+#include "zkcore/sumcheck.hpp"
+
+namespace py = pybind11;
+
+namespace zkcore {
+namespace {
+
+using FieldArray = py::array_t<uint64_t>;
+constexpr size_t kMaxVariables = 40;
+constexpr int kMaxDegree = 16;
+
+[[noreturn]] void fail(const std::string& message) { throw py::value_error(message); }
+
+// ---- scalars
+
+std::vector<Fr> scalars(const py::bytes& data, const char* name) {
+  const std::string_view bytes = data;
+  if (bytes.size() % Fr::kBytes != 0) fail(std::string(name) + ": scalars are 32 bytes each");
+  std::vector<Fr> values(bytes.size() / Fr::kBytes);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto* in = reinterpret_cast<const uint8_t*>(bytes.data()) + i * Fr::kBytes;
+    if (!Fr::from_bytes_le(in, values[i])) fail(std::string(name) + ": a scalar is not below R");
+  }
+  return values;
+}
+
+Fr scalar(const py::bytes& data, const char* name) {
+  const std::vector<Fr> values = scalars(data, name);
+  if (values.size() != 1) fail(std::string(name) + ": expected one scalar");
+  return values[0];
+}
+
+py::bytes to_bytes(const Fr* values, size_t count) {
+  std::string out(count * Fr::kBytes, '\0');
+  auto* bytes = reinterpret_cast<uint8_t*>(out.data());
+  {
+    const py::gil_scoped_release release;
+    parallel_for(count, 1024, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) values[i].to_bytes_le(bytes + i * Fr::kBytes);
+    });
+  }
+  return py::bytes(out);
+}
+py::bytes to_bytes(const std::vector<Fr>& values) { return to_bytes(values.data(), values.size()); }
+py::bytes to_bytes(const Fr& value) { return to_bytes(&value, 1); }
+
+// ---- arrays
+
+ColumnType integer_type(const py::array& array, const char* name) {
+  const py::dtype type = array.dtype();
+  if (type.kind() == 'i' && type.byteorder() != '>') {
+    switch (type.itemsize()) {
+      case 1: return ColumnType::kInt8;
+      case 2: return ColumnType::kInt16;
+      case 4: return ColumnType::kInt32;
+      case 8: return ColumnType::kInt64;
+      default: break;
+    }
+  }
+  throw py::type_error(std::string(name) + ": expected int8, int16, int32, int64 or uint64 [..., 4], not " +
+                       py::str(static_cast<py::object>(type)).cast<std::string>());
+}
+
+bool is_field(const py::array& array) {
+  const py::dtype type = array.dtype();
+  return type.kind() == 'u' && type.itemsize() == 8 && type.byteorder() != '>';
+}
+
+Column column(const py::array& array, const char* name) {
+  constexpr int kWanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kWanted) != kWanted) fail(std::string(name) + ": array is not C-contiguous and aligned");
+  const size_t size = static_cast<size_t>(array.size());
+  if (!is_field(array)) return {integer_type(array, name), array.data(), size};
+  if (array.ndim() == 0 || array.shape(array.ndim() - 1) != Fr::N) {
+    fail(std::string(name) + ": a field array has shape [..., 4]");
+  }
+  return {ColumnType::kField, array.data(), size / Fr::N};
+}
+
+Column field_column(const py::array& array, const char* name) {
+  const Column c = column(array, name);
+  if (c.type != ColumnType::kField) throw py::type_error(std::string(name) + ": expected a field array");
+  return c;
+}
+
+const Fr* elements(const Column& c) { return static_cast<const Fr*>(c.data); }
+
+void require_size(const Column& c, size_t size, const char* name) {
+  if (c.size == size) return;
+  fail(std::string(name) + ": " + std::to_string(c.size) + " entries where " + std::to_string(size) + " are needed");
+}
+
+FieldArray new_array(std::vector<py::ssize_t> shape) {
+  shape.push_back(Fr::N);
+  return FieldArray(shape);
+}
+FieldArray new_array(size_t length) { return new_array(std::vector<py::ssize_t>{static_cast<py::ssize_t>(length)}); }
+
+Fr* elements(FieldArray& array) { return reinterpret_cast<Fr*>(array.mutable_data()); }
+
+// Runs body without the GIL and returns `out`.
+template <class Body>
+FieldArray compute(FieldArray out, Body body) {
+  Fr* data = elements(out);
+  {
+    const py::gil_scoped_release release;
+    body(data);
+  }
+  return out;
+}
+
+using PyTerms = std::vector<std::pair<py::bytes, py::array>>;
+
+std::vector<LinearTerm> linear_terms(const PyTerms& terms, size_t length, const char* name) {
+  std::vector<LinearTerm> out;
+  for (const auto& [coefficient, array] : terms) {
+    out.emplace_back(scalar(coefficient, "coefficient"), column(array, name));
+    require_size(out.back().second, length, name);
+  }
+  return out;
+}
+
+// ---- verbs
+
+FieldArray py_from_ints(const py::array& values) {
+  const Column c = column(values, "values");
+  if (c.type == ColumnType::kField) throw py::type_error("values: expected integers");
+  std::vector<py::ssize_t> shape(values.shape(), values.shape() + values.ndim());
+  return compute(new_array(std::move(shape)), [&](Fr* out) { from_ints(c, out); });
+}
+
+FieldArray py_from_scalars(const py::bytes& data) {
+  const std::vector<Fr> values = scalars(data, "values");
+  return compute(new_array(values.size()), [&](Fr* out) { std::copy(values.begin(), values.end(), out); });
+}
+
+py::bytes py_to_scalars(const py::array& values) {
+  const Column c = field_column(values, "values");
+  return to_bytes(elements(c), c.size);
+}
+
+FieldArray py_from_wide_bytes(const py::bytes& data) {
+  const std::string_view bytes = data;
+  if (bytes.size() % 64 != 0) fail("data: pieces are 64 bytes each");
+  const auto* in = reinterpret_cast<const uint8_t*>(bytes.data());
+  return compute(new_array(bytes.size() / 64), [&](Fr* out) { from_wide_bytes(in, bytes.size() / 64, out); });
+}
+
+FieldArray py_eq_table(const py::bytes& point, const py::bytes& scale) {
+  const std::vector<Fr> w = scalars(point, "point");
+  if (w.size() > kMaxVariables) fail("point: too many coordinates");
+  const Fr factor = scalar(scale, "scale");
+  return compute(new_array(size_t{1} << w.size()), [&](Fr* out) { eq_table(w, factor, out); });
+}
+
+FieldArray py_contract(const py::array& array, size_t outer, size_t inner, const py::array& weights) {
+  const Column c = column(array, "column");
+  const Column w = field_column(weights, "weights");
+  const auto product = static_cast<u128>(outer) * inner;  // 128 bits: arguments may be absurd
+  if (product >> 48 || static_cast<u128>(c.size) != product * w.size) {
+    fail("column: " + std::to_string(c.size) + " entries are not outer * (number of weights) * inner");
+  }
+  return compute(new_array(outer * inner), [&](Fr* out) { contract(c, outer, w.size, inner, elements(w), out); });
+}
+
+py::bytes py_dot(const py::array& a, const py::array& b) {
+  const Column x = column(a, "column");
+  const Column y = column(b, "weights");
+  require_size(y, x.size, "weights");
+  Fr total;
+  {
+    const py::gil_scoped_release release;
+    total = dot(x, y);
+  }
+  return to_bytes(total);
+}
+
+FieldArray py_combine(const PyTerms& terms, const py::bytes& constant, size_t length) {
+  const LinearForm form(linear_terms(terms, length, "column"), scalar(constant, "constant"));
+  return compute(new_array(length), [&](Fr* out) { combine(form, length, out); });
+}
+
+FieldArray py_multiply(const py::array& a, const py::array& b) {
+  const Column x = column(a, "a");
+  const Column y = column(b, "b");
+  require_size(y, x.size, "b");
+  return compute(new_array(x.size), [&](Fr* out) { multiply(x, y, out); });
+}
+
+FieldArray py_batch_inverse(const py::array& values) {
+  const Column c = field_column(values, "values");
+  std::vector<py::ssize_t> shape(values.shape(), values.shape() + values.ndim() - 1);
+  return compute(new_array(std::move(shape)), [&](Fr* out) { batch_inverse(elements(c), c.size, out); });
+}
+
+FieldArray py_scatter_add(const py::array& index, const py::array& values, size_t size) {
+  const Column i = column(index, "index");
+  const Column v = field_column(values, "values");
+  if (i.type != ColumnType::kInt64) throw py::type_error("index: expected int64");
+  require_size(v, i.size, "values");
+  const auto* targets = static_cast<const int64_t*>(i.data);
+  for (size_t k = 0; k < i.size; ++k) {
+    if (targets[k] < 0 || static_cast<uint64_t>(targets[k]) >= size) {
+      fail("index: " + std::to_string(targets[k]) + " lies outside [0, " + std::to_string(size) + ")");
+    }
+  }
+  return compute(new_array(size), [&](Fr* out) { scatter_add(targets, elements(v), i.size, size, out); });
+}
+
+// ---- sumcheck
+
+// Guards the order of calls and keeps alive what the prover's state points into.
+template <class State>
+class Prover {
+ public:
+  Prover(std::unique_ptr<State> state, py::object inputs) : state_(std::move(state)), inputs_(std::move(inputs)) {}
+
+  py::bytes round() const {
+    require_unbound();
+    std::vector<Fr> values;
+    {
+      const py::gil_scoped_release release;
+      values = state_->round();
+    }
+    return to_bytes(values);
+  }
+  void bind(const py::bytes& challenge) {
+    require_unbound();
+    const Fr r = scalar(challenge, "challenge");
+    const py::gil_scoped_release release;
+    state_->bind(r);
+  }
+  py::bytes finals() const {
+    if (state_->variables() > 0) throw std::runtime_error("not every variable is bound");
+    return to_bytes(state_->finals());
+  }
+
+ private:
+  void require_unbound() const {
+    if (state_->variables() == 0) throw std::runtime_error("no variable is left");
+  }
+  std::unique_ptr<State> state_;
+  py::object inputs_;
+};
+
+using PySumcheck = Prover<Sumcheck>;
+using PyLayer = Prover<FractionLayer>;
+
+std::vector<SumcheckTerm> sumcheck_terms(const std::vector<std::pair<py::bytes, std::vector<int>>>& terms,
+                                         size_t tables, int degree, bool eq) {
+  std::vector<SumcheckTerm> out;
+  for (const auto& [coefficient, factors] : terms) {
+    for (const int j : factors) {
+      if (j < 0 || static_cast<size_t>(j) >= tables) fail("terms: there is no table " + std::to_string(j));
+    }
+    if (factors.size() + (eq ? 1 : 0) > static_cast<size_t>(degree)) fail("terms: a term exceeds the degree");
+    out.push_back({scalar(coefficient, "coefficient"), factors});
+  }
+  return out;
+}
+
+PySumcheck make_sumcheck(const std::vector<py::array>& arrays,
+                         const std::vector<std::pair<py::bytes, std::vector<int>>>& terms, int degree,
+                         const std::optional<py::bytes>& eq_point) {
+  if (arrays.empty()) fail("tables: at least one is needed");
+  if (degree < 1 || degree > kMaxDegree) fail("degree: expected 1 to " + std::to_string(kMaxDegree));
+  std::vector<ArrayTables::Table> tables;
+  for (const py::array& array : arrays) {
+    tables.push_back({column(array, "tables"), Fr::zero(), nullptr});
+    require_size(tables.back().prefix, tables.front().prefix.size, "tables");
+  }
+  const size_t length = tables.front().prefix.size;
+  if (!std::has_single_bit(length)) fail("tables: length " + std::to_string(length) + " is not a power of two");
+  const int variables = std::countr_zero(length);
+  std::optional<std::vector<Fr>> point;
+  if (eq_point) {
+    point = scalars(*eq_point, "eq_point");
+    if (point->size() != static_cast<size_t>(variables)) fail("eq_point: wrong number of coordinates");
+  }
+  std::vector<SumcheckTerm> list = sumcheck_terms(terms, tables.size(), degree, point.has_value());
+  auto source = std::make_unique<ArrayTables>(std::move(tables), length);
+  return {std::make_unique<Sumcheck>(std::move(source), variables, std::move(list), degree, std::move(point)),
+          py::cast(arrays)};
+}
+
+template <class P>
+void bind_prover(py::class_<P>& type) {
+  type.def("round", &P::round).def("bind", &P::bind, py::arg("challenge")).def("finals", &P::finals);
+}
+
+// ---- fraction tree
+
+using PyRun = std::tuple<py::array, py::bytes, PyTerms>;
+
+class PyFractionTree {
+ public:
+  PyFractionTree(const std::vector<PyRun>& runs, int log_size) : inputs_(py::cast(runs)) {
+    if (log_size < 0 || log_size > static_cast<int>(kMaxVariables)) fail("log_size: out of range");
+    std::vector<LeafRun> leaves;
+    size_t room = size_t{1} << log_size;
+    for (const auto& [numerator, constant, denominator] : runs) {
+      const Column p = column(numerator, "numerator");
+      if (p.size > room) fail("runs: more leaves than 2^log_size");
+      room -= p.size;
+      const LinearTerm whole{Fr::one(), p};
+      leaves.push_back({p.size, LinearForm({&whole, 1}, Fr::zero()),
+                        LinearForm(linear_terms(denominator, p.size, "denominator"), scalar(constant, "constant"))});
+    }
+    const py::gil_scoped_release release;
+    tree_ = std::make_unique<FractionTree>(std::move(leaves), log_size);
+  }
+
+  py::bytes root() const {
+    const Fraction root = tree_->root();
+    return to_bytes({root.p, root.q});
+  }
+
+  static PyLayer layer(const py::object& self, int depth, const py::bytes& point, const py::bytes& batch) {
+    const auto& tree = *self.cast<const PyFractionTree&>().tree_;
+    if (depth < 0 || depth >= tree.log_size()) fail("depth: no such layer");
+    std::vector<Fr> w = scalars(point, "point");
+    if (w.size() != static_cast<size_t>(depth)) fail("point: wrong number of coordinates");
+    const Fr factor = scalar(batch, "batch");
+    std::unique_ptr<FractionLayer> state;
+    {
+      const py::gil_scoped_release release;
+      state = tree.layer(std::move(w), factor);
+    }
+    return {std::move(state), self};
+  }
+
+ private:
+  py::object inputs_;
+  std::unique_ptr<FractionTree> tree_;
+};
+
+py::dict py_field_counters() {
+  py::dict counts;
+  counts["field_mults"] = field_counters().field_mults.load();
+  counts["small_mults"] = field_counters().small_mults.load();
+  return counts;
+}
+
+}  // namespace
+}  // namespace zkcore
+
+void bind_field(py::module_& m) {
+  using namespace zkcore;
+  m.def("from_ints", &py_from_ints, py::arg("values"));
+  m.def("from_scalars", &py_from_scalars, py::arg("values"));
+  m.def("to_scalars", &py_to_scalars, py::arg("values"));
+  m.def("from_wide_bytes", &py_from_wide_bytes, py::arg("data"));
+  m.def("eq_table", &py_eq_table, py::arg("point"), py::arg("scale"));
+  m.def("contract", &py_contract, py::arg("column"), py::arg("outer"), py::arg("inner"), py::arg("weights"));
+  m.def("dot", &py_dot, py::arg("column"), py::arg("weights"));
+  m.def("combine", &py_combine, py::arg("terms"), py::arg("constant"), py::arg("length"));
+  m.def("multiply", &py_multiply, py::arg("a"), py::arg("b"));
+  m.def("batch_inverse", &py_batch_inverse, py::arg("values"));
+  m.def("scatter_add", &py_scatter_add, py::arg("index"), py::arg("values"), py::arg("size"));
+  m.def("field_counters", &py_field_counters);
+
+  py::class_<PySumcheck> sumcheck(m, "Sumcheck");
+  sumcheck.def(py::init(&make_sumcheck), py::arg("tables"), py::arg("terms"), py::arg("degree"),
+               py::arg("eq_point"));
+  bind_prover(sumcheck);
+
+  py::class_<PyLayer> layer(m, "FractionLayer");
+  bind_prover(layer);
+
+  py::class_<PyFractionTree>(m, "FractionTree")
+      .def(py::init<const std::vector<PyRun>&, int>(), py::arg("runs"), py::arg("log_size"))
+      .def("root", &PyFractionTree::root)
+      .def("layer", &PyFractionTree::layer, py::arg("depth"), py::arg("point"), py::arg("batch"));
+}

@@ -1,0 +1,55 @@
+#include "batch_affine.hpp"
+#include "counters.hpp"
+#include "zkcore/inverse.hpp"
+#include "zkcore/msm.hpp"
+
+namespace zkcore {
+
+FixedBase::FixedBase(const Affine* bases, size_t count)
+    : bases_(count), table_(count * kWindows * kMultiples) {
+  // First multiples of all windows: B, 2^8 B, 2^16 B, ...
+  std::vector<Xyzz> firsts;
+  for (size_t b = 0; b < count; ++b) {
+    Xyzz p = Xyzz::from(bases[b]);
+    for (int t = 0; t < kWindows; ++t, p = dbl_times(p, 8)) firsts.push_back(p);
+  }
+  count_group_adds(8 * firsts.size());
+  std::vector<Affine> affine(firsts.size());
+  to_affine(firsts.data(), affine.data(), firsts.size());
+  for (size_t w = 0; w < affine.size(); ++w) table_[w * kMultiples] = affine[w];
+  // From 1 .. h to 1 .. 2h: (h + i) P = h P + i P.
+  BatchAdder adder;
+  for (int h = 1; h < kMultiples; h *= 2) {
+    for (size_t w = 0; w < affine.size(); ++w) {
+      Affine* multiples = table_.data() + w * kMultiples;
+      for (int i = 0; i < h; ++i) adder.add(multiples + h + i, multiples + h - 1, multiples + i);
+    }
+    adder.flush();
+  }
+}
+
+Xyzz FixedBase::accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64_t& adds) const {
+  const Affine* window = table_.data() + base * kWindows * kMultiples;
+  int carry = 0;
+  for (int t = 0; t < kWindows; ++t, window += kMultiples) {
+    int digit = static_cast<int>(scalar.v[t / 8] >> (8 * (t % 8)) & 255) + carry;
+    carry = digit > kMultiples;  // never from the top byte: scalars are below 2^255
+    if (carry) digit -= 256;
+    if (digit == 0) continue;
+    sum = digit > 0 ? add(sum, window[digit - 1]) : add(sum, -window[-digit - 1]);
+    ++adds;
+  }
+  return sum;
+}
+
+Affine FixedBase::combine(const Fr* scalars, size_t count) const {
+  Xyzz sum = Xyzz::infinity();
+  uint64_t adds = 0;
+  for (size_t b = 0; b < count; ++b) sum = accumulate(sum, b, scalars[b].to_limbs(), adds);
+  count_group_adds(adds);
+  Affine out;
+  to_affine(&sum, &out, 1);
+  return out;
+}
+
+}  // namespace zkcore

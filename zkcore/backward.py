@@ -1,0 +1,112 @@
+"""The driver: one walk over the relations, the same on both sides. With a witness it proves, without one it verifies.
+
+commit activations -> lookups -> zeros -> relations in reverse, claims flowing from outputs to inputs -> definitions
+-> one opening for everything committed -> the transcript's own argument. Every claim is discharged exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zkcore.claim import Claim
+from zkcore.commitment.scheme import Commitment, CommitmentScheme, Opening
+from zkcore.graph.arrays import Array
+from zkcore.graph.system import System
+from zkcore.graph.witness import Witness
+from zkcore.polynomial.point import box, num_vars
+from zkcore.relation import Expr, Relation
+from zkcore.subprotocols import einsum
+from zkcore.subprotocols.lookup import Definition, LookupArgument
+from zkcore.subprotocols.merge import merge
+from zkcore.subprotocols.session import Session
+from zkcore.transcript.rounds import weighted
+from zkcore.transcript.transcript import Transcript
+
+Progress = Callable[[str], None]
+
+
+def silent(stage: str) -> None:
+    """No progress reports."""
+
+
+@dataclass
+class Driver:
+    """`weights`: commitments that came with the statement."""
+
+    scheme: CommitmentScheme
+    argument: LookupArgument
+    weights: Mapping[str, Commitment]
+    progress: Progress = silent
+    committed: dict[str, Commitment] = field(default_factory=dict)
+
+    def run(self, system: System, t: Transcript, witness: Witness | None) -> None:
+        self.committed = dict(self.weights)
+        session = Session(system, t, witness, lambda name, shape, make: self._commit(t, name, shape, make))
+        self.progress("commit")
+        for tensor in system.of_kind("committed"):
+            self._commit(t, tensor.name, tensor.shape, lambda n=tensor.name: session.data().array(n))
+        self.progress("lookups")
+        self._lookups(session)
+        self.progress("backward")
+        for relation in system.relations:
+            if relation.kind == "zero":
+                _zero(session, relation)
+        definitions = self._backward(session)
+        self.progress("definitions")
+        self.argument.define(session, definitions)
+        self.progress("open")
+        self.scheme.open(t, self._openings(session))
+        session.ledger.assert_empty()
+        self.progress("blind")
+        t.finish()
+
+    def _commit(self, t: Transcript, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
+        self.committed[name] = self.scheme.commit(t, f"commit {name}", shape, make)
+
+    def _lookups(self, session: Session) -> None:
+        relations = [r for r in session.system.relations if r.kind == "lookup" and not r.outs]
+        for group in dict.fromkeys(r.group for r in relations):
+            self.argument.check(session, [r for r in relations if r.group == group], group)
+
+    def _backward(self, session: Session) -> list[Definition]:
+        definitions: list[Definition] = []
+        for relation in reversed(session.system.relations):
+            for column, out in enumerate(relation.outs, 1):
+                claims = session.ledger.take(out)
+                if relation.kind == "lookup":
+                    definitions += [Definition(relation, column, c) for c in claims]
+                elif claims:
+                    _reduce(session, relation, merge(session, claims))
+        return definitions
+
+    def _openings(self, session: Session) -> Sequence[Opening]:
+        return [
+            Opening(commitment, c.place, c.value)
+            for name, commitment in self.committed.items()
+            for c in session.ledger.take(name)
+        ]
+
+
+def _reduce(session: Session, relation: Relation, claim: Claim) -> None:
+    if relation.kind == "einsum":
+        einsum.reduce(session, relation, claim)
+    else:
+        at = dict(zip(relation.spec, claim.place, strict=True))
+        value = session.affine(relation.exprs[0], at, _real(session, relation, at))
+        session.t.require_zero(weighted([(1, value), (-1, claim.value)]), relation.name)
+
+
+def _zero(session: Session, relation: Relation) -> None:
+    """A multilinear extension that vanishes at a random point is zero. Error: variables / r."""
+    shape = session.system.domain(relation)
+    at = {
+        x: session.t.challenges("zero", num_vars(n)) for x, n in zip(relation.spec, shape, strict=True)
+    }
+    value = session.affine(relation.exprs[0], at, _real(session, relation, at))
+    session.t.require_zero(value, relation.name)
+
+
+def _real(session: Session, relation: Relation, at: Mapping[str, tuple[int, ...]]) -> int:
+    expr: Expr = relation.exprs[0]
+    return session.real(relation, at) if expr.const else box([], [])

@@ -1,0 +1,141 @@
+"""The commands. Each imports what it needs when it runs: checking a proof loads neither torch nor transformers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zkcore.cli.output import Output
+from zkcore.report.tables import pairs_table, rows_table, section_tables, stage_table
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Prove in zero knowledge that a committed language model produced an output.",
+)
+
+Nonce = Annotated[str, typer.Option(help="A text of the client's choice that the proof answers to.")]
+Prompt = Annotated[str, typer.Option(help="The text to continue.")]
+NewTokens = Annotated[int, typer.Option(min=1, help="How many tokens to generate at most.")]
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line per event.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    output: Output = ctx.ensure_object(Output)
+    output.json, output.quiet = json, quiet
+
+
+@app.command()
+def commit(
+    ctx: typer.Context,
+    model_dir: Annotated[Path, typer.Argument(help="A checkpoint directory in Hugging Face's format.")],
+    config: Annotated[Path, typer.Option(help="What is proved how, in YAML.")],
+    out: Annotated[Path, typer.Option(help="Directory to make: public.zkc (share it) and private/ (keep it).")],
+    calibrate: Annotated[Path | None, typer.Option(help="Text like that of later prompts; sets the scales.")] = None,
+    heldout: Annotated[Path | None, typer.Option(help="Text on which the integer model is compared.")] = None,
+) -> None:
+    """Commit to a model, once."""
+    from zkcore import api
+
+    output: Output = ctx.obj
+    with output.reporting() as report:
+        done = api.commit(model_dir, config, out, calibrate=calibrate, heldout=heldout, report=report)
+    content = asdict(done)
+    line = f"committed to {done.parameters:,} parameters: share {out / 'public.zkc'}, keep {out / 'private'}"
+    output.result("commit", content, line, stage_table(done.stages), pairs_table("Commitment", _figures(content)))
+
+
+@app.command()
+def prove(
+    ctx: typer.Context,
+    commitment_dir: Annotated[Path, typer.Argument(help="The directory that `commit` made.")],
+    prompt: Prompt,
+    max_new_tokens: NewTokens,
+    out: Annotated[Path, typer.Option(help="The proof file to write.")],
+    nonce: Nonce = "",
+) -> None:
+    """Answer a prompt and prove the answer."""
+    from zkcore import api
+
+    output: Output = ctx.obj
+    with output.reporting() as report:
+        done = api.prove(commitment_dir, prompt, max_new_tokens, out, nonce=nonce.encode(), report=report)
+    tables = [stage_table(done.stages), rows_table("Proof", ("section", "bytes"), done.sections)]
+    output.result("prove", asdict(done), f"{done.prompt}{done.text}", *tables)
+    output.say(f"proof of {done.tokens:,} tokens, {done.proof_bytes:,} bytes: {out}")
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    proof: Annotated[Path, typer.Argument(help="The proof file.")],
+    commitment: Annotated[Path, typer.Option(help="The model owner's public.zkc.")],
+    prompt: Annotated[str | None, typer.Option(help="Accept only a proof about this prompt.")] = None,
+    expect_text: Annotated[str | None, typer.Option(help="Accept only a proof of this answer.")] = None,
+    nonce: Nonce = "",
+) -> None:
+    """Check a proof. Exit code 0 only if it is accepted."""
+    from zkcore import api
+
+    output: Output = ctx.obj
+    with output.reporting() as report:
+        accepted = api.verify(
+            proof, commitment, prompt=prompt, expect_text=expect_text, nonce=nonce.encode(), report=report
+        )
+    output.result("accepted", asdict(accepted), "accepted", stage_table(accepted.stages), _about(accepted))
+    output.warn_clear(accepted.zero_knowledge)
+
+
+@app.command()
+def inspect(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A commitment, proof or config.")]) -> None:
+    """Show what is in a file, and what it hides."""
+    from zkcore import api
+
+    content = api.inspect(file)
+    ctx.obj.result("inspect", content, str(file), *section_tables(content))
+
+
+@app.command()
+def plugins(ctx: typer.Context) -> None:
+    """List the plugins that a configuration may name. Loads none of them."""
+    from zkcore.plugins import build_registry, installed_plugins
+
+    found = [asdict(p) for p in installed_plugins()]
+    offers = [{"kind": o.kind, "name": o.name} for o in build_registry().offers.values()]
+    tables = section_tables({"Built in": offers, "Installed": found})
+    line = f"{len(found)} installed; a configuration loads those it names under `plugins`"
+    ctx.obj.result("plugins", {"builtin": offers, "installed": found}, line, *tables)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    dir: Annotated[Path, typer.Option(help="A checkpoint directory.")] = Path("examples/tiny-llama"),
+    config: Annotated[Path, typer.Option(help="What is proved how.")] = Path("configs/default.yaml"),
+    prompt: Prompt = "Once upon a time there was a little fox named",
+    max_new_tokens: NewTokens = 16,
+    out: Annotated[Path | None, typer.Option(help="Keep the files here; else they are thrown away.")] = None,
+) -> None:
+    """Commit, prove, verify; then watch a tampered proof being rejected."""
+    from zkcore.cli.demo import Demo, workplace
+
+    with workplace(out) as place:
+        Demo(ctx.obj, dir, config, place).run(prompt, max_new_tokens)
+
+
+def _figures(content: dict[str, Any]) -> dict[str, Any]:
+    return {k.replace("_", " "): v for k, v in content.items() if k != "stages"}
+
+
+def _about(accepted: Any) -> Any:
+    about = {k: v for k, v in _figures(asdict(accepted)).items()}
+    return pairs_table("Proved", about)

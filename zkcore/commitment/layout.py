@@ -1,0 +1,61 @@
+"""How a tensor lies in commitment rows: row-major over padded axes, 2^columns entries a row. Rows without a real cell
+are not committed: they are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkcore.claim import Place
+from zkcore.graph import arrays
+from zkcore.graph.arrays import Array
+from zkcore.polynomial.point import Point, join, num_vars, padded, total_vars
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`log_width`: the scheme's row width. A tensor smaller than a row fills the row's head."""
+
+    shape: tuple[int, ...]
+    log_width: int
+
+    @property
+    def columns(self) -> int:
+        """log2 of the entries of one of this tensor's rows."""
+        return min(self.log_width, total_vars(self.shape))
+
+    @cached_property
+    def row_ids(self) -> NDArray[np.int64]:
+        """Which rows of the padded tensor are committed, ascending."""
+        ids, below = np.zeros(1, dtype=np.int64), total_vars(self.shape)
+        for n in self.shape:
+            below -= num_vars(n)
+            if below >= self.columns:
+                own = np.arange(n, dtype=np.int64) << (below - self.columns)
+            else:
+                step = min(self.columns - below, num_vars(n))
+                own = np.arange(((n - 1) >> step) + 1, dtype=np.int64)
+            ids = (ids[:, None] + own[None, :]).reshape(-1)
+            if below <= self.columns:
+                break
+        return ids
+
+    def rows(self, array: Array) -> Array:
+        """[rows, 2^columns] or [rows, 2^columns, 4]."""
+        tail = (4,) if arrays.is_field(array) else ()
+        laid = arrays.pad_to(array, padded(self.shape)).reshape(-1, 1 << self.columns, *tail)
+        return np.ascontiguousarray(laid[self.row_ids])
+
+    def split(self, place: Place) -> tuple[Point, Point]:
+        """(row point, column point); the latter has the scheme's full width, zeros first."""
+        point = join(place)
+        cut = len(point) - self.columns
+        return point[:cut], (0,) * (self.log_width - self.columns) + point[cut:]
+
+
+def count_rows(shapes: Sequence[tuple[int, ...]], log_width: int) -> int:
+    return sum(len(Layout(s, log_width).row_ids) for s in shapes)

@@ -1,0 +1,50 @@
+"""What a commitment scheme is: additively homomorphic commitments to tensors, with hidden evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from zkcore.claim import Place
+from zkcore.commitment.layout import Layout
+from zkcore.graph.arrays import Array
+from zkcore.transcript.transcript import Transcript
+from zkcore.transcript.values import Number
+from zkcore.transcript.wire import Rows
+
+
+@dataclass
+class Commitment:
+    """A committed tensor; the prover's `rows` also hold what is inside."""
+
+    layout: Layout
+    rows: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """The committed tensor's extension takes `value` at `place`."""
+
+    commitment: Commitment
+    place: Place
+    value: Number
+
+
+class CommitmentScheme(Protocol):
+    """Gets the transcript's wire; nobody else does."""
+
+    name: str
+    log_width: int
+
+    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Commitment:
+        """Absorbs the commitment."""
+        ...
+
+    def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
+        """A commitment that came with the statement. `secret`: the prover's rows."""
+        ...
+
+    def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
+        """All claims at once."""
+        ...

@@ -1,0 +1,161 @@
+"""What an engine can do, as a contract: `native` (C++) and `reference` (plain integers) implement it.
+
+Data, everywhere in zkcore:
+
+* scalar        a Python int in [0, R); R is the order of BLS12-381 G1
+* field array   numpy uint64 [..., 4]: Montgomery form (factor 2^256), little-endian 64-bit limbs, always reduced
+* integer array numpy int8, int16, int32 or int64 of any shape; negative entries mean R - |x|
+* points        numpy uint64 [n, 12]: affine x then y, Montgomery form (factor 2^384) of Fq; infinity is all zeros
+
+A column is an integer array or a field array: verbs that take columns take both and never ask the caller to expand
+integers first. All arrays are C-contiguous. One variable order for all: the FIRST coordinate of a point binds the MOST
+significant bit of the index. Verbs know no transcript and draw no randomness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODULUS = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+
+FieldArray: TypeAlias = NDArray[np.uint64]
+IntArray: TypeAlias = NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] | NDArray[np.int64]
+Column: TypeAlias = FieldArray | IntArray
+Points: TypeAlias = NDArray[np.uint64]
+Term: TypeAlias = tuple[int, tuple[int, ...]]
+
+
+class Sumcheck(Protocol):
+    """Prover's state for  sum_x eq(w, x) * sum_k c_k * prod_{j in term k} table_j(x),  x over n Boolean variables."""
+
+    def round(self) -> list[int]:
+        """Evaluations of the round polynomial at 0, 2, 3, ..., degree (the one at 1 is implied)."""
+        ...
+
+    def bind(self, challenge: int) -> None:
+        """Fix the next (most significant unbound) variable."""
+        ...
+
+    def finals(self) -> list[int]:
+        """After n binds: each table's value, in the order given."""
+        ...
+
+
+class FractionTree(Protocol):
+    """The tree p/q over leaves num/den: p = p0*q1 + p1*q0, q = q0*q1; children of node y are 2y and 2y+1."""
+
+    def root(self) -> tuple[int, int]: ...
+
+    def layer(self, depth: int, point: Sequence[int], batch: int) -> Sumcheck:
+        """Sumcheck over `depth` variables for  sum_y eq(point, y) * [(p0 + batch*q0)(y) * q1(y) + p1(y) * q0(y)],
+        where p0, p1, q0, q1 are the children of the 2^depth nodes at `depth`. Degree 3; `finals` gives p0, p1, q0, q1."""
+        ...
+
+
+class Leaves(Protocol):
+    """A run of 2^k leaves: num = numerator column, den = constant + sum of coefficient * column."""
+
+    numerator: Column
+    constant: int
+    denominator: Sequence[tuple[int, Column]]
+
+
+class FieldKernels(Protocol):
+    def from_ints(self, values: IntArray) -> FieldArray:
+        """[*shape] -> [*shape, 4]."""
+        ...
+
+    def from_scalars(self, values: Sequence[int]) -> FieldArray: ...
+
+    def to_scalars(self, values: FieldArray) -> list[int]:
+        """Flattened."""
+        ...
+
+    def from_wide_bytes(self, data: bytes) -> FieldArray:
+        """64 little-endian bytes a piece, reduced mod R: uniform to within 2^-257."""
+        ...
+
+    def eq_table(self, point: Sequence[int], scale: int = 1) -> FieldArray:
+        """[2^n, 4]: scale * eq(point, x) for all x."""
+        ...
+
+    def contract(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+        """column [outer, k, inner], weights [k, 4] -> [outer * inner, 4]: sum over k. k need not be a power of two."""
+        ...
+
+    def dot(self, column: Column, weights: Column) -> int: ...
+
+    def combine(self, terms: Sequence[tuple[int, Column]], constant: int, length: int) -> FieldArray:
+        """[length, 4]: constant + sum of coefficient * column, entry by entry."""
+        ...
+
+    def multiply(self, a: Column, b: Column) -> FieldArray:
+        """Entry by entry, flattened."""
+        ...
+
+    def batch_inverse(self, values: FieldArray) -> FieldArray:
+        """Zero stays zero."""
+        ...
+
+    def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
+        """[size, 4]: out[index[i]] += values[i]. An index outside [0, size) is a ValueError."""
+        ...
+
+    def sumcheck(
+        self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
+    ) -> Sumcheck:
+        """Tables have 2^n entries (n may be 0). Without `eq_point` the factor eq(w, x) is absent; with it, `degree` counts it."""
+        ...
+
+    def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> FractionTree:
+        """Runs lie one after the other from leaf 0; the leaves left over, up to 2^log_size, are 0/1."""
+        ...
+
+
+class FixedBase(Protocol):
+    """Precomputed multiples of a few bases."""
+
+    def combine(self, scalars: Sequence[int]) -> Points:
+        """[12]: sum of scalars[i] * bases[i]; fewer scalars than bases are allowed."""
+        ...
+
+
+class CurveKernels(Protocol):
+    def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:
+        """RFC 9380 suite BLS12381G1_XMD:SHA-256_SSWU_RO_ of prefix || uint64 big-endian(i), i = start, start+1, ..."""
+        ...
+
+    def encode(self, points: Points) -> bytes:
+        """48 bytes each, the standard (Zcash) compressed form."""
+        ...
+
+    def decode(self, data: bytes) -> Points:
+        """Only canonical encodings of points of the prime-order subgroup; else ValueError 'point I: reason'."""
+        ...
+
+    def msm(self, points: Points, scalars: FieldArray) -> Points:
+        """[12]: sum of scalars[i] * points[i]."""
+        ...
+
+    def commit_rows(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
+        """rows [n, w] (integers) or [n, w, 4]; generators [>= w, 12]; blinds [n, 4] -> [n, 12]:
+        sum_j rows[i, j] * generators[j] + blinds[i] * (first base of `blinder`)."""
+        ...
+
+    def fold_points(self, points: Points, weights: FieldArray) -> Points:
+        """points [k * n, 12], weights [k, 4] -> [n, 12]: out[i] = sum_j weights[j] * points[j * n + i]."""
+        ...
+
+    def fixed_base(self, points: Points) -> FixedBase: ...
+
+
+class Kernels(FieldKernels, CurveKernels, Protocol):
+    """Both halves, and what they have counted."""
+
+    def counters(self) -> dict[str, int]:
+        """Work done by this process so far: `field_mults`, `group_adds` (additions and doublings), counted not timed."""
+        ...

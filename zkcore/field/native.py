@@ -1,0 +1,22 @@
+"""Both halves of the C++ engine as one set of kernels."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from zkcore import _engine
+from zkcore.field.kernels import Kernels
+from zkcore.field.native_curve import NativeCurve
+from zkcore.field.native_field import NativeField
+
+
+class NativeKernels(NativeField, NativeCurve):
+    """Implements Kernels."""
+
+    def counters(self) -> dict[str, int]:
+        return {**_engine.field_counters(), **_engine.curve_counters()}
+
+
+@cache
+def load() -> Kernels:
+    return NativeKernels()

@@ -1,0 +1,47 @@
+"""The curve half of the contract on the C++ engine: scalars become bytes here, everything else is passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zkcore import _engine
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Points
+
+
+class NativeFixedBase:
+    """Implements FixedBase."""
+
+    def __init__(self, points: Points) -> None:
+        self.tables = _engine.FixedBase(points)
+
+    def combine(self, scalars: Sequence[int]) -> Points:
+        if not all(0 <= scalar < MODULUS for scalar in scalars):
+            raise ValueError("a scalar must lie in [0, R)")
+        return self.tables.combine(b"".join([scalar.to_bytes(32, "little") for scalar in scalars]))
+
+
+class NativeCurve:
+    """Implements CurveKernels."""
+
+    def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:
+        return _engine.hash_to_curve(dst, prefix, start, count)
+
+    def encode(self, points: Points) -> bytes:
+        return _engine.encode(points)
+
+    def decode(self, data: bytes) -> Points:
+        return _engine.decode(data)
+
+    def msm(self, points: Points, scalars: FieldArray) -> Points:
+        return _engine.msm(points, scalars)
+
+    def commit_rows(
+        self, generators: Points, rows: Column, blinds: FieldArray, blinder: NativeFixedBase
+    ) -> Points:
+        return _engine.commit_rows(generators, rows, blinds, blinder.tables)
+
+    def fold_points(self, points: Points, weights: FieldArray) -> Points:
+        return _engine.fold_points(points, weights)
+
+    def fixed_base(self, points: Points) -> NativeFixedBase:
+        return NativeFixedBase(points)

@@ -1,0 +1,110 @@
+"""The field half of the contract on the C++ engine: scalars become bytes here, everything else is passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkcore import _engine
+from zkcore.field.kernels import MODULUS, Column, FieldArray, IntArray, Leaves, Term
+
+_SCALAR = 32
+
+
+def _pack(values: Sequence[int]) -> bytes:
+    """The engine itself refuses scalars between R and 2^256."""
+    try:
+        return b"".join([value.to_bytes(_SCALAR, "little") for value in values])
+    except OverflowError:
+        raise ValueError("a scalar must lie in [0, R)") from None
+
+
+def _unpack(data: bytes) -> list[int]:
+    return [int.from_bytes(data[i : i + _SCALAR], "little") for i in range(0, len(data), _SCALAR)]
+
+
+def _reduced(value: int) -> bytes:
+    """Coefficients and constants may be given as any integers, -1 for example."""
+    return (value % MODULUS).to_bytes(_SCALAR, "little")
+
+
+class NativeSumcheck:
+    """Sumcheck for either kind of prover's state in the engine."""
+
+    def __init__(self, state: _engine.Sumcheck | _engine.FractionLayer) -> None:
+        self._state = state
+
+    def round(self) -> list[int]:
+        return _unpack(self._state.round())
+
+    def bind(self, challenge: int) -> None:
+        self._state.bind(_pack([challenge]))
+
+    def finals(self) -> list[int]:
+        return _unpack(self._state.finals())
+
+
+class NativeFractionTree:
+    def __init__(self, tree: _engine.FractionTree) -> None:
+        self._tree = tree
+
+    def root(self) -> tuple[int, int]:
+        p, q = _unpack(self._tree.root())
+        return p, q
+
+    def layer(self, depth: int, point: Sequence[int], batch: int) -> NativeSumcheck:
+        return NativeSumcheck(self._tree.layer(depth, _pack(point), _reduced(batch)))
+
+
+class NativeField:
+    """Implements FieldKernels."""
+
+    def from_ints(self, values: IntArray) -> FieldArray:
+        return _engine.from_ints(values)
+
+    def from_scalars(self, values: Sequence[int]) -> FieldArray:
+        return _engine.from_scalars(_pack(values))
+
+    def to_scalars(self, values: FieldArray) -> list[int]:
+        return _unpack(_engine.to_scalars(values))
+
+    def from_wide_bytes(self, data: bytes) -> FieldArray:
+        return _engine.from_wide_bytes(data)
+
+    def eq_table(self, point: Sequence[int], scale: int = 1) -> FieldArray:
+        return _engine.eq_table(_pack(point), _reduced(scale))
+
+    def contract(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+        return _engine.contract(column, outer, inner, weights)
+
+    def dot(self, column: Column, weights: Column) -> int:
+        return int.from_bytes(_engine.dot(column, weights), "little")
+
+    def combine(self, terms: Sequence[tuple[int, Column]], constant: int, length: int) -> FieldArray:
+        return _engine.combine(_linear(terms), _reduced(constant), length)
+
+    def multiply(self, a: Column, b: Column) -> FieldArray:
+        return _engine.multiply(a, b)
+
+    def batch_inverse(self, values: FieldArray) -> FieldArray:
+        return _engine.batch_inverse(values)
+
+    def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
+        return _engine.scatter_add(index, values, size)
+
+    def sumcheck(
+        self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
+    ) -> NativeSumcheck:
+        packed = [(_reduced(coefficient), list(factors)) for coefficient, factors in terms]
+        point = None if eq_point is None else _pack(eq_point)
+        return NativeSumcheck(_engine.Sumcheck(list(tables), packed, degree, point))
+
+    def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> NativeFractionTree:
+        packed = [(run.numerator, _reduced(run.constant), _linear(run.denominator)) for run in runs]
+        return NativeFractionTree(_engine.FractionTree(packed, log_size))
+
+
+def _linear(terms: Sequence[tuple[int, Column]]) -> list[tuple[bytes, Column]]:
+    return [(_reduced(coefficient), column) for coefficient, column in terms]

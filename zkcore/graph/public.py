@@ -1,0 +1,219 @@
+"""Public tensors: what the statement says, as arrays for the prover and as closed forms for the verifier."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkcore.claim import Place
+from zkcore.field.kernels import MODULUS
+from zkcore.polynomial.point import eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
+
+Integers = NDArray[np.int64]
+NO_NORMS: Mapping[tuple[int, ...], int] = {}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Any table of integers; evaluated entry by entry. `scale_bits`: its fraction bits, for float passes."""
+
+    values: Integers
+    lo: int
+    hi: int
+    l1: Mapping[tuple[int, ...], int] = field(default_factory=lambda: NO_NORMS)
+    scale_bits: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def array(self) -> Integers:
+        return self.values
+
+    def evaluate(self, place: Place) -> int | None:
+        return None
+
+    def paired(self, place: Place, other: Place) -> int | None:
+        return None
+
+    def describe(self) -> list[object]:
+        digest = hashlib.sha256(np.ascontiguousarray(self.values).tobytes()).hexdigest()
+        return ["dense", list(self.shape), self.lo, self.hi, digest]
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """[*outer, width]: row x has its 1 at column index[x]. An index of -1 is an empty row."""
+
+    index: tuple[int, ...]
+    outer: tuple[int, ...]
+    width: int
+    columns: int = 1  # bound of the ones in a column, for interval analysis
+    lo: int = 0
+    hi: int = 1
+    scale_bits: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.outer, self.width)
+
+    @property
+    def l1(self) -> Mapping[tuple[int, ...], int]:
+        axes = tuple(range(len(self.outer)))
+        return {(len(self.outer),): 1, axes: self.columns}
+
+    def array(self) -> Integers:
+        out = np.zeros((len(self.index), self.width), dtype=np.int64)
+        index = np.array(self.index, dtype=np.int64)
+        rows = np.nonzero(index >= 0)[0]
+        out[rows, index[rows]] = 1
+        return out.reshape(self.shape)
+
+    def evaluate(self, place: Place) -> int | None:
+        """sum over rows of eq(row) eq(column)."""
+        rows, total = _eq_values(self.outer, place[:-1]), 0
+        column, variables = place[-1], num_vars(self.width)
+        known: dict[int, int] = {}
+        for weight, i in zip(rows, self.index, strict=True):
+            if i >= 0:
+                if i not in known:
+                    known[i] = eq(index_point(i, variables), column)
+                total += weight * known[i]
+        return total % MODULUS
+
+    def paired(self, place: Place, other: Place) -> int | None:
+        return None
+
+    def describe(self) -> list[object]:
+        return ["one-hot", list(self.index), list(self.outer), self.width, self.columns]
+
+
+@dataclass(frozen=True)
+class Select:
+    """[rows, *shape]: row a has its 1 at flat cell index[a] of `inner`."""
+
+    index: tuple[int, ...]
+    inner: tuple[int, ...]
+    lo: int = 0
+    hi: int = 1
+    scale_bits: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.index), *self.inner)
+
+    @property
+    def l1(self) -> Mapping[tuple[int, ...], int]:
+        return {tuple(range(1, len(self.inner) + 1)): 1}
+
+    def array(self) -> Integers:
+        out = np.zeros((len(self.index), int(np.prod(self.inner))), dtype=np.int64)
+        out[np.arange(len(self.index)), list(self.index)] = 1
+        return out.reshape(self.shape)
+
+    def evaluate(self, place: Place) -> int | None:
+        rows, total = _eq_values(self.shape[:1], place[:1]), 0
+        for weight, i in zip(rows, self.index, strict=True):
+            cell = np.unravel_index(i, self.inner)
+            points = [index_point(int(c), num_vars(n)) for c, n in zip(cell, self.inner, strict=True)]
+            total += weight * eq(join(points), join(place[1:]))
+        return total % MODULUS
+
+    def paired(self, place: Place, other: Place) -> int | None:
+        return None
+
+    def describe(self) -> list[object]:
+        return ["select", list(self.index), list(self.inner)]
+
+
+@dataclass(frozen=True)
+class Below:
+    """[rows, width]: [column < bound[row]]."""
+
+    bounds: tuple[int, ...]
+    width: int
+    lo: int = 0
+    hi: int = 1
+    l1: Mapping[tuple[int, ...], int] = field(default_factory=lambda: NO_NORMS)
+    scale_bits: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.bounds), self.width)
+
+    def array(self) -> Integers:
+        columns = np.arange(self.width, dtype=np.int64)
+        return (columns[None, :] < np.array(self.bounds, dtype=np.int64)[:, None]).astype(np.int64)
+
+    def evaluate(self, place: Place) -> int | None:
+        rows = _eq_values(self.shape[:1], place[:1])
+        return sum(w * less_than(place[1], b) for w, b in zip(rows, self.bounds, strict=True)) % MODULUS
+
+    def paired(self, place: Place, other: Place) -> int | None:
+        return None
+
+    def describe(self) -> list[object]:
+        return ["below", list(self.bounds), self.width]
+
+
+@dataclass(frozen=True)
+class CausalTiles:
+    """[pairs, tile, tile]: tile pairs (I, J), J <= I; all ones, but on the diagonal only [j <= i]."""
+
+    tiles: int
+    tile: int
+    lo: int = 0
+    hi: int = 1
+    l1: Mapping[tuple[int, ...], int] = field(default_factory=lambda: NO_NORMS)
+    scale_bits: int = 0
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        return [(i, j) for i in range(self.tiles) for j in range(i + 1)]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.pairs), self.tile, self.tile)
+
+    def array(self) -> Integers:
+        full = np.ones((self.tile, self.tile), dtype=np.int64)
+        return np.stack([np.tril(full) if i == j else full for i, j in self.pairs])
+
+    def evaluate(self, place: Place) -> int | None:
+        weights = _eq_values(self.shape[:1], place[:1])
+        on = sum(w for w, (i, j) in zip(weights, self.pairs, strict=True) if i == j)
+        off = sum(w for w, (i, j) in zip(weights, self.pairs, strict=True) if i != j)
+        square = less_than(place[1], self.tile) * less_than(place[2], self.tile)
+        return (on * self._lower(place[1], place[2]) + off * square) % MODULUS
+
+    def _lower(self, query: tuple[int, ...], key: tuple[int, ...]) -> int:
+        """sum over real rows i of eq(i) [j <= i]."""
+        weights = _eq_values((self.tile,), (query,))
+        return sum(w * less_than(key, i + 1) for i, w in enumerate(weights)) % MODULUS
+
+    def paired(self, place: Place, other: Place) -> int | None:
+        weights = zip(_eq_values(self.shape[:1], place[:1]), _eq_values(self.shape[:1], other[:1]), strict=True)
+        on = off = 0
+        for (w, v), (i, j) in zip(weights, self.pairs, strict=True):
+            on, off = (on + w * v, off) if i == j else (on, off + w * v)
+        rows = zip(_eq_values((self.tile,), place[1:2]), _eq_values((self.tile,), other[1:2]), strict=True)
+        lower = sum(w * v % MODULUS * paired_less_than(place[2], other[2], i + 1) for i, (w, v) in enumerate(rows))
+        return (on * lower + off * paired_box(place[1:], other[1:], self.shape[1:])) % MODULUS
+
+    def describe(self) -> list[object]:
+        return ["causal tiles", self.tiles, self.tile]
+
+
+def _eq_values(shape: tuple[int, ...], place: Place) -> list[int]:
+    """eq(place, x) for all real cells x, row-major."""
+    out = [1]
+    for n, point in zip(shape, place, strict=True):
+        axis = [1]
+        for r in point:
+            axis = [v * f % MODULUS for v in axis for f in (1 - r, r)]
+        out = [a * b % MODULUS for a in out for b in axis[:n]]
+    return out

@@ -1,0 +1,53 @@
+"""A finished system of relations: what is proved, without the data it is proved about."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zkcore.graph.builder import Builder, Digit
+from zkcore.graph.tensor import PublicTensor, Tensor
+from zkcore.relation import Relation
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Tensors in order of definition, relations in forward order."""
+
+    tensors: Mapping[str, Tensor]
+    relations: tuple[Relation, ...]
+    publics: Mapping[str, PublicTensor]
+    digits: Mapping[str, Digit]
+
+    def of_kind(self, kind: str) -> list[Tensor]:
+        return [t for t in self.tensors.values() if t.kind == kind]
+
+    def domain(self, relation: Relation) -> tuple[int, ...]:
+        """Real sizes of a lookup's, zero's or linear's axes."""
+        size = self.sizes(relation)
+        return tuple(size[x] for x in relation.spec)
+
+    def sizes(self, relation: Relation) -> dict[str, int]:
+        return {x: k for n, a in relation.reads() for x, k in zip(a, self.tensors[n].shape, strict=True)}
+
+    def describe(self) -> bytes:
+        """Canonical content, absorbed with the statement."""
+        content = {
+            "tensors": [t.describe() for t in self.tensors.values()],
+            "publics": {n: p.describe() for n, p in sorted(self.publics.items())},
+            "relations": [r.describe() for r in self.relations],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+    def committed_values(self) -> int:
+        return sum(math.prod(t.shape) for t in self.of_kind("committed"))
+
+    def lookups(self) -> int:
+        return sum(math.prod(self.domain(r)) for r in self.relations if r.kind == "lookup")
+
+
+def freeze(builder: Builder) -> System:
+    builder.finish()
+    return System(dict(builder.tensors), tuple(builder.relations), dict(builder.publics), dict(builder.digits))

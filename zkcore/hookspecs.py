@@ -1,0 +1,83 @@
+"""What a plugin may register. Each hook is called once, when the registry is built; none is called during a proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pluggy
+
+from zkcore.commitment.scheme import CommitmentScheme
+from zkcore.graph.op import Op
+from zkcore.subprotocols.lookup import LookupArgument
+
+PROJECT = "zkcore"  # of the hook markers, and the entry-point group
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+OpFactory = Callable[..., Op]  # its arguments are the slot's business
+LookupArgumentFactory = Callable[[], LookupArgument]
+CommitmentSchemeFactory = Callable[[int], CommitmentScheme]  # log2 of the row width
+StrategyFactory = Callable[..., Any]
+ModelFamilyFactory = Callable[..., Any]
+
+
+class RegisterOp(Protocol):
+    def __call__(self, slot: str, name: str, factory: OpFactory) -> None: ...
+
+
+class RegisterLookupArgument(Protocol):
+    def __call__(self, name: str, factory: LookupArgumentFactory) -> None: ...
+
+
+class RegisterCommitmentScheme(Protocol):
+    def __call__(self, name: str, factory: CommitmentSchemeFactory) -> None: ...
+
+
+class RegisterStrategy(Protocol):
+    def __call__(self, name: str, factory: StrategyFactory) -> None: ...
+
+
+class RegisterModelFamily(Protocol):
+    def __call__(self, name: str, factory: ModelFamilyFactory) -> None: ...
+
+
+@hookspec
+def register_ops(register: RegisterOp) -> None:
+    """Offer ops.
+
+    :param register: ``register(slot, name, factory)``. The slot says which place in a model the op fills: "mlp" (the
+        name is then the checkpoint's ``hidden_act``, such as "silu") or "attention".
+    """
+
+
+@hookspec
+def register_lookup_arguments(register: RegisterLookupArgument) -> None:
+    """Offer ways to prove lookups.
+
+    :param register: ``register(name, factory)``; the name is the one used in the configuration.
+    """
+
+
+@hookspec
+def register_commitment_schemes(register: RegisterCommitmentScheme) -> None:
+    """Offer commitment schemes.
+
+    :param register: ``register(name, factory)``; ``factory(log_width)`` makes the scheme.
+    """
+
+
+@hookspec
+def register_strategies(register: RegisterStrategy) -> None:
+    """Offer ways to prove the repeated block of a model.
+
+    :param register: ``register(name, factory)``.
+    """
+
+
+@hookspec
+def register_model_families(register: RegisterModelFamily) -> None:
+    """Offer model families.
+
+    :param register: ``register(name, factory)``; the name is the checkpoint's ``model_type``, such as "llama".
+    """

@@ -1,0 +1,158 @@
+"""Causal attention with an exact softmax: exact row maximum, normalisation after P.V by a proved exact reciprocal.
+
+u = round(score / 2^escale); mu is the row's maximum of u over allowed positions; t = mu - u indexes exp. That t >= 0 at
+every allowed position is the exp lookup itself; that some t = 0 is a count over a second column of the same table at the
+same index, so it costs neither a commitment nor a lookup per score. Hence mu is the maximum, exactly and uniquely.
+reciprocal = floor(2^K / total) is pinned by 0 <= 2^K - reciprocal * total < total.
+
+Only tile pairs on or below the diagonal exist; the public mask is not all ones on the diagonal ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zkcore.errors import RangeError
+from zkcore.graph.builder import Builder
+from zkcore.graph.tensor import Output, Specs, Tensor, committed
+from zkcore.ops.requantise import FIX
+from zkcore.ops.tables import exp_table
+from zkcore.relation import Table
+
+if TYPE_CHECKING:
+    from torch import Tensor as TorchTensor
+
+    from zkcore.graph.op import Arrays
+
+ROW, CELL = "hIi", "htij"  # a query position; a score: head, tile pair, query in its tile, key in its tile
+
+
+@dataclass(frozen=True)
+class AttentionSettings:
+    """score_fraction: fraction bits of q plus those of k. escale: score bits below one exp step. index_bits: log2 of the
+    exp table. exp_fraction: fraction bits of exp. reciprocal: K. bits: of the output, at v's scale."""
+
+    head_dim: int
+    score_fraction: int
+    escale: int
+    index_bits: int
+    exp_fraction: int
+    reciprocal: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Attention:
+    settings: AttentionSettings
+    tile: int
+    name: str = "attention"
+    cached: Mapping[str, int] = field(default_factory=lambda: {"k": -2, "v": -2})
+
+    def describe(self) -> list[object]:
+        s = self.settings
+        numbers = [s.head_dim, s.score_fraction, s.escale, s.index_bits, s.exp_fraction, s.reciprocal, s.bits]
+        return [self.name, *numbers, self.tile, self.table().digest]
+
+    def table(self) -> Table:
+        s = self.settings
+        return exp_table(s.index_bits, s.exp_fraction, s.escale - s.score_fraction, s.head_dim)
+
+    def outputs(self, inputs: Specs) -> Mapping[str, Output]:
+        s, q, pairs = self.settings, inputs["q"], inputs["row_of"].shape[0]
+        rows, tile = q.shape[:3], q.shape[2]
+        bits = _score_bits(inputs) - s.escale + 2
+        return {
+            "mu": committed(rows, bits),
+            "t": Output((q.shape[0], pairs, tile, tile), True, 0, (1 << s.index_bits) - 1),
+            "reciprocal": Output(rows, True, 0, (2 << s.reciprocal - s.exp_fraction) - 1),
+            "y": committed(q.shape, s.bits),
+        }
+
+    # --- forward -----------------------------------------------------------------------------------------------------
+    def forward(self, inputs: Arrays) -> Arrays:
+        """q [h, n, d], k and v [h, L, d], L >= n: the last n positions ask. t is laid out in tile pairs if n = L."""
+        from zkcore.ops import exact
+
+        s, (q, k, v) = self.settings, (inputs["q"], inputs["k"], inputs["v"])
+        u = exact.rounded_shift(exact.einsum("hid,hjd->hij", q, k), s.escale)
+        allowed = _causal(q, k)
+        mu = u.masked_fill(~allowed, -(1 << 62)).max(-1).values
+        t = (mu[..., None] - u).masked_fill(~allowed, 0)
+        if int(t.max()) >= 1 << s.index_bits:
+            raise RangeError(f"a score is {int(t.max())} steps below its row's maximum; raise model.attention.index_bits")
+        e = _take(self.table(), t).masked_fill(~allowed, 0)
+        total = e.sum(-1)
+        reciprocal = (1 << s.reciprocal) // total
+        acc = exact.multiply(exact.einsum("hij,hjd->hid", e, v), reciprocal[..., None])
+        y = exact.fit(exact.rounded_shift(acc, s.reciprocal), s.bits, "y", FIX)
+        if q.shape[1] != k.shape[1] or q.shape[1] % self.tile:
+            return {"y": y}
+        return {"mu": mu, "t": _tiles(t, self.tile), "reciprocal": reciprocal, "y": y}
+
+    def real(self, inputs: Arrays) -> Arrays:
+        q, k, v = inputs["q"], inputs["k"], inputs["v"]
+        scores = q @ k.transpose(-1, -2) / self.settings.head_dim**0.5
+        return {"y": scores.masked_fill(~_causal(q, k), float("-inf")).softmax(-1) @ v}
+
+    # --- relations ---------------------------------------------------------------------------------------------------
+    def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
+        row_of, col_of = inputs["row_of"], inputs["col_of"]
+        q = build.einsum("q_tiles", f"{ROW}d,tI->htid", inputs["q"], row_of)
+        k = build.einsum("k_tiles", "hIjd,tI->htjd", inputs["k"], col_of)
+        v = build.einsum("v_tiles", "hIjd,tI->htjd", inputs["v"], col_of)
+        scores = build.einsum("scores", f"htid,htjd->{CELL}", q, k)
+        e, total = self._softmax(build, inputs, outputs, scores)
+        mix = build.einsum("mix", f"{CELL},htjd,tI->{ROW}d", e, v, row_of)
+        self._reciprocal(build, outputs["reciprocal"], total)
+        acc = build.einsum("acc", f"{ROW}d,{ROW}->{ROW}d", mix, outputs["reciprocal"])
+        build.requantise(outputs["y"], ROW + "d", acc, self.settings.reciprocal)
+
+    def _softmax(self, build: Builder, inputs: Specs, outputs: Specs, scores: Tensor) -> tuple[Tensor, Tensor]:
+        s, (mu, t) = self.settings, (outputs["mu"], outputs["t"])
+        row_of, mask = inputs["row_of"], (inputs["causal"], "tij")
+        build.nonneg("mu.range", ROW, mu[ROW] - mu.lo, (mu.hi - mu.lo).bit_length())
+        mu_tiles = build.einsum("mu_tiles", f"{ROW},tI->hti", mu, row_of)
+        rest = scores[CELL] + (1 << s.escale - 1) + (1 << s.escale) * (t[CELL] - mu_tiles["hti"])
+        build.nonneg("t.rest", CELL, rest, s.escale, mask)
+        e, zero = build.lookup("exp", self.table(), CELL, [t[CELL]], mask=mask, defines={"e": 1, "zero": 2})
+        count = build.einsum("count", f"{CELL},tI->{ROW}", zero, row_of)
+        build.nonneg("maximum", ROW, count[ROW] - 1, (count.hi).bit_length())
+        return e, build.einsum("total", f"{CELL},tI->{ROW}", e, row_of)
+
+    def _reciprocal(self, build: Builder, reciprocal: Tensor, total: Tensor) -> None:
+        s, bits = self.settings, max(1, (total.hi - 1).bit_length())
+        build.nonneg("reciprocal.range", ROW, reciprocal[ROW], s.reciprocal - s.exp_fraction + 1)
+        product = build.einsum("product", f"{ROW},{ROW}->{ROW}", reciprocal, total)
+        build.nonneg("reciprocal.low", ROW, (1 << s.reciprocal) - product[ROW], bits)
+        build.nonneg("reciprocal.high", ROW, total[ROW] - 1 - (1 << s.reciprocal) + product[ROW], bits)
+
+
+def _score_bits(inputs: Specs) -> int:
+    """Bits of the largest score."""
+    q, k = inputs["q"], inputs["k"]
+    return (q.shape[-1] * max(-q.lo, q.hi) * max(-k.lo, k.hi)).bit_length()
+
+
+def _causal(q: TorchTensor, k: TorchTensor) -> TorchTensor:
+    """[n, L]: query i is position L - n + i."""
+    from torch import arange
+
+    n, length = q.shape[1], k.shape[1]
+    return arange(length, device=q.device)[None, :] <= arange(length - n, length, device=q.device)[:, None]
+
+
+def _take(table: Table, index: TorchTensor) -> TorchTensor:
+    from torch import as_tensor
+
+    return as_tensor(table.columns[1], device=index.device)[index]
+
+
+def _tiles(t: TorchTensor, tile: int) -> TorchTensor:
+    """[h, P, P] -> [h, pairs, tile, tile], pairs (I, J) with J <= I in row-major order."""
+    from torch import stack
+
+    h, tiles = t.shape[0], t.shape[1] // tile
+    grid = t.reshape(h, tiles, tile, tiles, tile)
+    return stack([grid[:, i, :, j] for i in range(tiles) for j in range(i + 1)], dim=1)

@@ -1,0 +1,63 @@
+"""Exact integer arithmetic on torch tensors, and the refusal of what leaves its interval. Imported only in forward passes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zkcore.errors import RangeError
+
+_EXACT_FLOAT = 1 << 53
+_EXACT_INT = 1 << 62
+
+
+def rounded_shift(x: Tensor, shift: int) -> Tensor:
+    """floor((x + 2^(shift-1)) / 2^shift): half up."""
+    return (x + (1 << shift - 1)) >> shift if shift else x
+
+
+def fit(x: Tensor, bits: int, what: str, fix: str) -> Tensor:
+    """x, if it is a signed `bits`-bit integer everywhere."""
+    if x.numel() == 0:
+        return x
+    lo, hi = int(x.min()), int(x.max())
+    if lo < -(1 << bits - 1) or hi >= 1 << bits - 1:
+        worst = lo if -lo > hi else hi
+        raise RangeError(f"{what}: {worst} does not fit {bits} bits; {fix}")
+    return x
+
+
+def magnitude(x: Tensor) -> int:
+    return max(-int(x.min()), int(x.max()), 0) if x.numel() else 0
+
+
+def einsum(spec: str, *tensors: Tensor) -> Tensor:
+    """An exact integer einsum: in float64 where no partial sum can leave 2^53, else in int64."""
+    ins, out = spec.split("->")
+    size = {x: n for letters, t in zip(ins.split(","), tensors, strict=True) for x, n in zip(letters, t.shape, strict=True)}
+    bound = 1
+    for t in tensors:
+        bound *= max(1, magnitude(t))
+    for x in set(size) - set(out):
+        bound *= size[x]
+    if bound < _EXACT_FLOAT:
+        return torch.einsum(spec, *(t.double() for t in tensors)).round().long()
+    if bound < _EXACT_INT:
+        return torch.einsum(spec, *tensors)
+    raise RangeError(f"a sum of products can reach {bound}, beyond 64-bit integers; lower the scales")
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    if magnitude(a) * magnitude(b) >= _EXACT_INT:
+        raise RangeError("a product can leave 64-bit integers; lower the scales")
+    return a * b
+
+
+def floor_sqrt_ratio(top: int, below: Tensor) -> Tensor:
+    """floor(sqrt(top / below)) for below > 0, exactly: a float guess, mended."""
+    guess = (top / below.double()).sqrt().floor().long()
+    for _ in range(2):
+        guess = torch.where(guess * guess > top // below, guess - 1, guess)
+    for _ in range(2):
+        guess = torch.where((guess + 1) * (guess + 1) <= top // below, guess + 1, guess)
+    return guess

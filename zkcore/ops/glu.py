@@ -1,0 +1,107 @@
+"""Gated linear unit: y = round(act(gate) * up), the up projection taken as it is, not requantised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zkcore.graph.builder import Builder
+from zkcore.graph.tensor import Output, Specs, committed
+from zkcore.ops import tables
+from zkcore.ops.requantise import FIX
+from zkcore.relation import Integers, Table
+
+if TYPE_CHECKING:
+    from torch import Tensor as TorchTensor
+
+    from zkcore.graph.op import Arrays
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A real function of the gate. `table(bits, fraction_in, fraction_out)` lists round(2^out * f(i / 2^in)) for all
+    signed `bits`-bit i, by integer arithmetic alone: the verifier computes it too. `real`: on float tensors."""
+
+    name: str
+    table: Callable[[int, int, int], Integers]
+    real: Callable[[TorchTensor], TorchTensor] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class GluSettings:
+    """Fractions are numbers of fraction bits. gate_acc and up_acc: of the inputs."""
+
+    bits: int
+    gate_acc: int
+    up_acc: int
+    gate: int
+    act: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Glu:
+    """gate = round(gate_acc / 2^s) indexes the activation's table, which ranges it; act stays virtual (logup*)."""
+
+    activation: Activation
+    settings: GluSettings
+    cached: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"glu_{self.activation.name}"
+
+    def describe(self) -> list[object]:
+        s = self.settings
+        return [self.name, s.bits, s.gate_acc, s.up_acc, s.gate, s.act, s.y, self.table().digest]
+
+    def table(self) -> Table:
+        s = self.settings
+        values = self.activation.table(s.bits, s.gate, s.act)
+        top = 1 << s.bits - 1
+        name = f"{self.activation.name} {s.bits} {s.gate} {s.act}"
+        ranges = ((-top, top - 1), (int(values.min()), int(values.max())))
+        return Table(name, 2 * top, ranges, lambda: [_indices(s.bits), values])
+
+    def outputs(self, inputs: Specs) -> Mapping[str, Output]:
+        shape, bits = inputs["gate"].shape, self.settings.bits
+        return {"gate": committed(shape, bits), "y": committed(shape, bits)}
+
+    def forward(self, inputs: Arrays) -> Arrays:
+        from torch import as_tensor
+
+        from zkcore.ops import exact
+
+        s = self.settings
+        gate = exact.rounded_shift(inputs["gate"], s.gate_acc - s.gate)
+        exact.fit(gate, s.bits, "gate", FIX)
+        values = as_tensor(self.table().columns[1], device=gate.device)
+        acc = exact.multiply(values[gate + (1 << s.bits - 1)], inputs["up"])
+        y = exact.fit(exact.rounded_shift(acc, s.act + s.up_acc - s.y), s.bits, "y", FIX)
+        return {"gate": gate, "y": y}
+
+    def real(self, inputs: Arrays) -> Arrays:
+        return {"gate": inputs["gate"], "y": self.activation.real(inputs["gate"]) * inputs["up"]}
+
+    def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
+        s, gate, letters = self.settings, outputs["gate"], "Iif"
+        build.requantise(gate, letters, inputs["gate"], s.gate_acc - s.gate, ranged=False)
+        [act] = build.lookup("table", self.table(), letters, [gate[letters]], defines={"act": 1})
+        acc = build.einsum("acc", f"{letters},{letters}->{letters}", act, inputs["up"])
+        build.requantise(outputs["y"], letters, acc, s.act + s.up_acc - s.y)
+
+
+def _indices(bits: int) -> Integers:
+    import numpy as np
+
+    return np.arange(-(1 << bits - 1), 1 << bits - 1, dtype=np.int64)
+
+
+def _silu_real(x: TorchTensor) -> TorchTensor:
+    from torch.nn.functional import silu
+
+    return silu(x)
+
+
+SILU = Activation("silu", tables.silu, _silu_real)

@@ -1,0 +1,41 @@
+"""Multilinear extensions of arrays whose axes need not be powers of two: unstored cells are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkcore.field.kernels import FieldArray, FieldKernels
+from zkcore.polynomial.point import Point
+
+Cells = NDArray[np.int64] | NDArray[np.uint64]
+
+
+def bind(kernels: FieldKernels, array: Cells, axes: str, at: Mapping[str, Point]) -> tuple[Cells, str]:
+    """Evaluate the axes named in `at`; returns what is left and its axes. Longest axis first: it shrinks most."""
+    shape = list(array.shape[: len(axes)])
+    for x in sorted((x for x in axes if x in at), key=lambda x: -shape[axes.index(x)]):
+        i = axes.index(x)
+        weights = kernels.eq_table(at[x])[: shape[i]]
+        folded = kernels.contract(np.ascontiguousarray(array), prod(shape[:i]), prod(shape[i + 1 :]), weights)
+        del shape[i]
+        axes = axes.replace(x, "")
+        array = folded.reshape(*shape, 4)
+    return array, axes
+
+
+def evaluate(kernels: FieldKernels, array: Cells, place: Sequence[Point]) -> int:
+    """The extension of an array with one axis per point of `place`."""
+    letters = "".join(chr(97 + i) for i in range(len(place)))
+    left, _ = bind(kernels, array, letters, dict(zip(letters, place, strict=True)))
+    if left.dtype != np.uint64:
+        return int(left)
+    return kernels.to_scalars(left.reshape(1, 4))[0]
+
+
+def eq_over(kernels: FieldKernels, points: Sequence[Point]) -> FieldArray:
+    """The eq table of several axes' points, flat over the padded domain."""
+    return kernels.eq_table([r for p in points for r in p])

@@ -1,0 +1,25 @@
+"""Univariate polynomials given by their values at 0, 1, ..., d."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import factorial
+
+from zkcore.field.kernels import MODULUS
+
+
+@cache
+def _barycentric(degree: int) -> tuple[int, ...]:
+    """1 / prod_{j != i} (i - j) for i = 0..degree."""
+    return tuple(
+        pow((-1) ** (degree - i) * factorial(i) * factorial(degree - i), -1, MODULUS) for i in range(degree + 1)
+    )
+
+
+def lagrange(degree: int, x: int) -> list[int]:
+    """The weights of the values at 0..degree in the value at x, without an inversion."""
+    below, above = [1], [1]
+    for i in range(degree):
+        below.append(below[-1] * (x - i) % MODULUS)
+        above.append(above[-1] * (x - degree + i) % MODULUS)
+    return [w * a * b % MODULUS for w, a, b in zip(_barycentric(degree), below, reversed(above), strict=True)]

@@ -1,0 +1,106 @@
+"""An op's algebra as data. Four kinds of relation carry a whole language model:
+
+    einsum   out = sum of ONE product of tensors          linear   out = affine sum of tensors at one point (no rounds)
+    lookup   affine columns are a row of a table, wherever a public mask is 1; a virtual column may be DEFINED by it
+    zero     an affine sum of tensors vanishes on the real cells
+
+Axes are named by single letters, as in einsum strings. Proving and verifying are derived from this data alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Term = tuple[int, str, str]  # coefficient, tensor, its axes' letters
+
+
+@dataclass(frozen=True)
+class Expr:
+    """const + sum of coefficient * tensor[letters]. A constant lives on real cells only."""
+
+    terms: tuple[Term, ...] = ()
+    const: int = 0
+
+    def __add__(self, other: Expr | int) -> Expr:
+        if isinstance(other, Expr):
+            return Expr(self.terms + other.terms, self.const + other.const)
+        return Expr(self.terms, self.const + other)
+
+    def __mul__(self, k: int) -> Expr:
+        return Expr(tuple((c * k, n, a) for c, n, a in self.terms), self.const * k)
+
+    def __neg__(self) -> Expr:
+        return self * -1
+
+    def __sub__(self, other: Expr | int) -> Expr:
+        return self + -other
+
+    def __rsub__(self, other: Expr | int) -> Expr:
+        return -self + other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+@dataclass(frozen=True)
+class Table:
+    """A public table. Column 0 is the index: consecutive integers. `ranges` bounds each column."""
+
+    name: str
+    size: int
+    ranges: tuple[tuple[int, int], ...]
+    make: Callable[[], list[Integers]] = field(compare=False, repr=False)
+
+    @cached_property
+    def columns(self) -> list[Integers]:
+        return [np.ascontiguousarray(c, dtype=np.int64) for c in self.make()]
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(b"".join(c.tobytes() for c in self.columns)).hexdigest()
+
+    @property
+    def first(self) -> int:
+        return self.ranges[0][0]
+
+
+@cache
+def range_table(bits: int) -> Table:
+    """0, 1, ..., 2^bits - 1."""
+    return Table(f"range{bits}", 1 << bits, ((0, (1 << bits) - 1),), lambda: [np.arange(1 << bits, dtype=np.int64)])
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`name` is also the name of the guard it installs."""
+
+    kind: str  # einsum | linear | lookup | zero
+    name: str
+    spec: str  # einsum: "ik,kj->ij"; others: the letters of the domain
+    exprs: tuple[Expr, ...]  # einsum: one bare tensor per factor; lookup: columns; linear, zero: one
+    outs: tuple[str, ...] = ()  # the tensors it defines
+    table: Table | None = None
+    mask: str | None = None
+    mask_letters: str = ""
+    group: str = ""
+
+    def reads(self) -> list[tuple[str, str]]:
+        """(tensor, letters) in order."""
+        return [(n, a) for e in self.exprs for _, n, a in e.terms]
+
+    def factors(self) -> tuple[list[str], str]:
+        """Einsum only: each factor's letters, and the output's."""
+        ins, out = self.spec.split("->")
+        return ins.split(","), out
+
+    def describe(self) -> list[object]:
+        """Canonical content for the statement."""
+        exprs = [[e.const, [list(t) for t in e.terms]] for e in self.exprs]
+        table = [self.table.name, self.table.digest] if self.table else None
+        return [self.kind, self.name, self.spec, exprs, list(self.outs), table, self.mask, self.mask_letters, self.group]

@@ -1,0 +1,89 @@
+"""Tables for the terminal. What comes out of a file may be anyone's text: nothing in it may act on the terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from zkcore.report.progress import StageTime
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, direction marks and what is no character
+
+
+def printable(text: str) -> str:
+    """The text with line breaks and tabs kept and every other control or invisible character spelled out."""
+    keep = {"\n", "\t"}
+    return "".join(c if c in keep or unicodedata.category(c) not in _UNSAFE else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def plain(value: object) -> Text:
+    """A cell without markup; numbers with thousands separators."""
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, bool) or value is None:
+        return Text({True: "yes", False: "no", None: "-"}[value])
+    if isinstance(value, int):
+        return Text(f"{value:,}", justify="right")
+    if isinstance(value, float):
+        return Text(f"{value:,.4g}", justify="right")
+    return Text(printable(value if isinstance(value, str) else _inline(value)))
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {plain(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(plain(v)) for v in value)
+    return str(value)
+
+
+def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    table = Table(title=plain(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_header=any(head))
+    for name in head:
+        table.add_column(plain(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(v) for v in row))
+    return table
+
+
+def pairs_table(title: str, pairs: Mapping[str, object]) -> Table:
+    return rows_table(title, ("", ""), list(pairs.items()))
+
+
+def stage_table(stages: Sequence[StageTime], title: str = "Stages") -> Table:
+    """Stage, seconds, bytes (where any stage knows), and their sum."""
+    sized = any(s.bytes for s in stages)
+    total = StageTime("total", sum(s.seconds for s in stages), sum(s.bytes for s in stages))
+    rows = [(s.name, Text(f"{s.seconds:,.2f}", justify="right"), s.bytes)[: 2 + sized] for s in [*stages, total]]
+    return rows_table(title, ("stage", "seconds", "bytes")[: 2 + sized], rows)
+
+
+def section_tables(content: Mapping[str, Any]) -> list[Table]:
+    """`inspect`'s answer: one table per section; what is no section goes into the first."""
+    loose = {k: v for k, v in content.items() if not isinstance(v, (Mapping, list, tuple))}
+    tables = [pairs_table("File", loose)] if loose else []
+    return tables + [_section(k, v) for k, v in content.items() if k not in loose]
+
+
+def _section(title: str, value: Mapping[str, Any] | Sequence[Any]) -> Table:
+    if isinstance(value, Mapping):
+        return pairs_table(title, value)
+    if value and all(isinstance(row, Mapping) for row in value):
+        head = list(dict.fromkeys(k for row in value for k in row))
+        return rows_table(title, head, [[row.get(k, "") for k in head] for row in value])
+    rows = [row if isinstance(row, (list, tuple)) else (row,) for row in value]
+    return rows_table(title, [""] * max((len(r) for r in rows), default=1), rows)
+
+
+def console(stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

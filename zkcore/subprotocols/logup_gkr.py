@@ -1,0 +1,306 @@
+"""LogUp by fraction trees, with function outputs kept virtual.
+
+check    sum over cells of 1/(beta - cell) = sum over table rows of m/(beta - row): multiplicities m are committed before
+         beta; a cell or row is its table's tag and columns, compressed by powers of gamma. One tree for all tables.
+define   y = f(t) is never committed: claims y~(z) = v become claims on t (logup*, Soukhanov 2025/946). With challenges
+         delta, each table column f gets ONE pushforward F_j = sum over claims and cells with t = j of delta^i eq(z_i, .):
+         <f, F> = sum_i delta^i v_i, and a tree shows sum_cells delta^i eq/(beta - t) = sum_j F_j/(beta - j).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkcore.field.kernels import MODULUS, Column, FieldArray
+from zkcore.graph import arrays
+from zkcore.graph.arrays import Array
+from zkcore.polynomial import multilinear
+from zkcore.polynomial.point import eq, index_point, less_than, num_vars, split, total_vars
+from zkcore.relation import Expr, Integers, Relation, Table
+from zkcore.subprotocols import fraction_tree
+from zkcore.subprotocols.fraction_tree import Leaf, Run
+from zkcore.subprotocols.lookup import Definition
+from zkcore.subprotocols.session import At, Session
+from zkcore.transcript.rounds import weighted
+from zkcore.transcript.values import Number
+
+Terms = list[tuple[int, Number]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of leaves. `at` the leaf point, numerator and denominator are given by the verifier's own formulas."""
+
+    num_vars: int
+    run: Callable[[], Run]
+    wanted: Callable[[At], list[tuple[str, tuple[tuple[int, ...], ...]]]]
+    numerator: Callable[[At], Number]
+    denominator: Callable[[At], Number]
+    letters: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """den = beta - tag - sum gamma^k column_k; on padding den = 1, so that kernels may skip it."""
+
+    beta: int
+    gamma: int
+    tags: dict[Table, int]
+
+    def constant(self, table: Table) -> int:
+        return (self.beta - self.tags[table] - 1) % MODULUS
+
+    def power(self, k: int) -> int:
+        return -pow(self.gamma, k, MODULUS) % MODULUS
+
+
+class LogupGkr:
+    name = "logup_gkr"
+    virtual_outputs = True
+
+    def check(self, session: Session, relations: Sequence[Relation], group: str) -> None:
+        """Error: (cells + rows + 1) / r for beta, columns / r for gamma, plus the tree's."""
+        if not relations:
+            return
+        tables = _tables(relations)
+        for table in tables:
+            mine = [r for r in relations if r.table == table]
+            session.commit(_multiplicity(group, table), (table.size,), lambda t=table, m=mine: count(session, t, m))
+        gamma, beta = session.t.challenges("lookup", 2)
+        compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
+        blocks = [_table_block(session, t, compression, [(-1, _multiplicity(group, t))]) for t in tables]
+        blocks += [_cell_block(session, r, compression) for r in relations]
+        _prove(session, "lookups" if not group else f"lookups {group}", blocks)
+
+    def define(self, session: Session, definitions: Sequence[Definition]) -> None:
+        """Error: claims / r for delta and for lambda, plus the tree's and the table sumchecks'."""
+        if not definitions:
+            return
+        delta = session.t.challenge("definitions")
+        powers = [pow(delta, i, MODULUS) for i in range(1, len(definitions) + 1)]
+        keys = list(dict.fromkeys((_table(d.relation), d.column) for d in definitions))
+        for table, column in keys:
+            own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]
+            make = lambda t=table, o=own: pushforward(session, t, o)  # noqa: E731
+            session.commit(_pushforward(table, column), (table.size,), make)
+        gamma, beta, batch = session.t.challenges("definition lookup", 3)
+        shares = {key: pow(batch, i, MODULUS) for i, key in enumerate(keys, 1)}
+        tables = _tables([d.relation for d in definitions])
+        compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
+        blocks = []
+        for table in tables:
+            columns = [(-shares[key], _pushforward(*key)) for key in keys if key[0] == table]
+            blocks.append(_table_block(session, table, compression, columns, index_only=True))
+        for relation in dict.fromkeys(d.relation for d in definitions):
+            weights = [
+                (p * shares[_key(d)] % MODULUS, d)
+                for p, d in zip(powers, definitions, strict=True)
+                if d.relation is relation
+            ]
+            blocks.append(_index_block(session, relation, compression, weights))
+        _prove(session, "definitions", blocks)
+        for table in tables:
+            mine = [(p, d) for p, d in zip(powers, definitions, strict=True) if d.relation.table == table]
+            _table_sum(session, table, mine)
+
+
+# --- the prover's columns ----------------------------------------------------------------------------------------------
+def count(session: Session, table: Table, relations: Sequence[Relation]) -> Integers:
+    """How often each row of the table is looked up. [table.size]"""
+    total = np.zeros(table.size, dtype=np.int64)
+    for r in relations:
+        rows, on = session.data().rows(r), session.data().selector(r) != 0
+        total += np.bincount(rows[on], minlength=table.size)
+    return total
+
+
+def pushforward(session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> FieldArray:
+    """F_j: the weights of the cells that refer to row j. [table.size, 4]"""
+    k, parts = session.kernels, []
+    for power, d in definitions:
+        rows = np.ascontiguousarray(session.data().rows(d.relation)).reshape(-1)
+        parts.append(k.scatter_add(rows, _cell_weights(session, d.relation, [(power, d)]), table.size))
+    return k.combine([(1, p) for p in parts], 0, table.size)
+
+
+def _cell_weights(session: Session, relation: Relation, weights: Sequence[tuple[int, Definition]]) -> FieldArray:
+    """sum of weight * eq(claim, cell) over the relation's selected cells; zero elsewhere. [2^n, 4]"""
+    k = session.kernels
+    tables = [multilinear.eq_over(k, d.claim.place) for _, d in weights]
+    total = k.combine(list(zip((w for w, _ in weights), tables, strict=True)), 0, len(tables[0]))
+    return k.multiply(total, np.ascontiguousarray(session.selector(relation)).reshape(-1))
+
+
+# --- blocks of leaves ----------------------------------------------------------------------------------------------------
+def _table_block(
+    session: Session, table: Table, c: Compression, numerators: Sequence[tuple[int, str]], index_only: bool = False
+) -> Block:
+    columns = range(1 if index_only else len(table.ranges))
+    variables = num_vars(table.size)
+
+    def run() -> Run:
+        held = [(w, session.data().array(n)) for w, n in numerators]
+        one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
+        total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)  # type: ignore[arg-type]
+        parts = [(c.power(k + 1), table.columns[k]) for k in columns]
+        return _run(total, table.size, variables, c.constant(table), np.ones(table.size, dtype=np.int8), parts)
+
+    def denominator(at: At) -> Number:
+        z = at["z"]
+        value = 1 + less_than(z, table.size) * c.constant(table)
+        return (value + sum(c.power(k + 1) * session.table_value(table, k, z) for k in columns)) % MODULUS
+
+    return Block(
+        variables,
+        run,
+        lambda at: [(n, (at["z"],)) for _, n in numerators],
+        lambda at: weighted(
+            [(w, v) for (w, _), v in zip(numerators, session.values([(n, (at["z"],)) for _, n in numerators]))]
+        ),
+        denominator,
+        "z",
+        (table.size,),
+    )
+
+
+def _cell_block(session: Session, relation: Relation, c: Compression) -> Block:
+    """A lookup's cells: numerator 1 where it speaks, all columns in the denominator."""
+
+    def numerator() -> Column:
+        return session.selector(relation)
+
+    return _relation_block(session, relation, c, relation.exprs, numerator, lambda at: session.selected(relation, at))
+
+
+def _index_block(
+    session: Session, relation: Relation, c: Compression, weights: Sequence[tuple[int, Definition]]
+) -> Block:
+    """A defining lookup's cells: numerator sum of weight * eq(claim, cell), only the index in the denominator."""
+
+    def at_point(at: At) -> Number:
+        return sum(w * session.weighted_selected(relation, d.claim.place, at) for w, d in weights) % MODULUS
+
+    return _relation_block(
+        session, relation, c, relation.exprs[:1], lambda: _cell_weights(session, relation, weights), at_point
+    )
+
+
+def _relation_block(
+    session: Session,
+    relation: Relation,
+    c: Compression,
+    exprs: Sequence[Expr],
+    numerator: Callable[[], Column],
+    numerator_at: Callable[[At], Number],
+) -> Block:
+    shape, table = session.system.domain(relation), _table(relation)
+    variables = total_vars(shape)
+
+    def run() -> Run:
+        parts: list[tuple[int, Array]] = []
+        for k, expr in enumerate(exprs, 1):
+            column = session.data().affine(expr, relation.spec)
+            parts.append((c.power(k), column.reshape(-1, 4) if arrays.is_field(column) else column.reshape(-1)))
+        real = np.zeros([1 << num_vars(n) for n in shape], dtype=np.int8)
+        real[tuple(slice(0, n) for n in shape)] = 1
+        return _run(numerator(), real.size, variables, c.constant(table), real.reshape(-1), parts)
+
+    def denominator(at: At) -> Number:
+        real = session.real(relation, at)
+        terms: Terms = [(c.power(k), session.affine(e, at, real)) for k, e in enumerate(exprs, 1)]
+        return weighted([*terms, (1, (1 + real * c.constant(table)) % MODULUS)])
+
+    def wanted(at: At) -> list[tuple[str, tuple[tuple[int, ...], ...]]]:
+        return [w for e in exprs for w in session.places(e, at)]
+
+    return Block(variables, run, wanted, numerator_at, denominator, relation.spec, shape)
+
+
+def _run(
+    numerator: Column, size: int, variables: int, constant: int, real: Column, parts: Sequence[tuple[int, Array]]
+) -> Run:
+    """Columns padded to 2^variables. If all cells are real, the constant needs no column."""
+    full = 1 << variables
+
+    def fit(column: Column) -> Column:
+        field = arrays.is_field(column)
+        laid = np.ascontiguousarray(column).reshape(-1, 4) if field else np.ascontiguousarray(column).reshape(-1)
+        return arrays.pad_to(laid, (full,))
+
+    terms = [(w, fit(p)) for w, p in parts]
+    if size == full and np.all(real):
+        return Run(fit(numerator), (constant + 1) % MODULUS, terms)
+    return Run(fit(numerator), 1, [(constant, fit(real)), *terms])
+
+
+# --- the tree, and what it leaves ----------------------------------------------------------------------------------------
+def _prove(session: Session, guard: str, blocks: list[Block]) -> None:
+    """Largest blocks first, so that each is aligned: its point is a suffix of the leaf point."""
+    blocks = sorted(blocks, key=lambda b: -b.num_vars)
+    total = num_vars(sum(1 << b.num_vars for b in blocks))
+    leaf = fraction_tree.prove(session, guard, total, lambda: [b.run() for b in blocks])
+    _leaves(session, guard, blocks, leaf)
+
+
+def _leaves(session: Session, guard: str, blocks: Sequence[Block], leaf: Leaf) -> None:
+    """num and den at the leaf point are sums over the blocks; leaves outside all blocks are 0/1."""
+    n, offset, placed = len(leaf.point), 0, []
+    for b in blocks:
+        prefix = index_point(offset >> b.num_vars, n - b.num_vars)
+        at = dict(zip(b.letters, split(leaf.point[n - b.num_vars :], b.shape), strict=True))
+        placed.append((b, eq(prefix, leaf.point[: n - b.num_vars]), at))
+        offset += 1 << b.num_vars
+    session.values([w for b, _, at in placed for w in b.wanted(at)])
+    num: Terms = [(weight, b.numerator(at)) for b, weight, at in placed]
+    den: Terms = [(weight, b.denominator(at)) for b, weight, at in placed]
+    outside = (1 - sum(weight for _, weight, _ in placed)) % MODULUS
+    session.t.require_zero(weighted([(1, leaf.numerator), *((-w, v) for w, v in num)]), f"{guard} leaves")
+    session.t.require_zero(
+        weighted([(1, leaf.denominator), *((-w, v) for w, v in den), (-1, outside)]), f"{guard} leaves"
+    )
+
+
+def _table_sum(session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> None:
+    """sum_i delta^i v_i = sum_f <f, F_f> over the table's columns."""
+    t, k = session.t, session.kernels
+    columns = list(dict.fromkeys(d.column for _, d in definitions))
+    names = [_pushforward(table, c) for c in columns]
+    claim = weighted([(p, d.claim.value) for p, d in definitions])
+    prover, variables = None, num_vars(table.size)
+    if t.proving:
+        size = (1 << variables,)
+        tables = [arrays.pad_to(table.columns[c], size) for c in columns]
+        tables += [arrays.pad_to(session.data().array(n), size) for n in names]
+        terms = [(1, (i, len(columns) + i)) for i in range(len(columns))]
+        prover = k.sumcheck(tables, terms, 2)
+    point, final = session.sumcheck(claim, variables, 2, prover)
+    known = (lambda: prover.finals()[len(columns) :]) if prover else None
+    values = session.values([(n, (point,)) for n in names], known)
+    found = [(-session.table_value(table, c, point), v) for c, v in zip(columns, values, strict=True)]
+    t.require_zero(weighted([(1, final), *found]), f"{table.name} values")
+
+
+def _table(relation: Relation) -> Table:
+    if relation.table is None:
+        raise TypeError(f"{relation.name} is no lookup")
+    return relation.table
+
+
+def _key(d: Definition) -> tuple[Table, int]:
+    return _table(d.relation), d.column
+
+
+def _tables(relations: Sequence[Relation]) -> list[Table]:
+    return list(dict.fromkeys(_table(r) for r in relations))
+
+
+def _multiplicity(group: str, table: Table) -> str:
+    return f"multiplicity {group} {table.name}"
+
+
+def _pushforward(table: Table, column: int) -> str:
+    return f"pushforward {table.name} {column}"

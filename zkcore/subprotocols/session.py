@@ -1,0 +1,170 @@
+"""What the steps of a proof share: the system, the transcript, the claims that stand, and (prover only) the witness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from zkcore.claim import Claim, ClaimLedger, Place
+from zkcore.errors import GraphError
+from zkcore.field.kernels import MODULUS, Kernels, Sumcheck
+from zkcore.graph import arrays
+from zkcore.graph.arrays import Array
+from zkcore.graph.system import System
+from zkcore.graph.witness import Witness, selector
+from zkcore.polynomial import multilinear
+from zkcore.polynomial.point import Point, box, padded, paired_box
+from zkcore.relation import Expr, Relation, Table
+from zkcore.transcript.rounds import nothing, run_rounds, weighted
+from zkcore.transcript.transcript import Transcript
+from zkcore.transcript.values import Number
+
+At = Mapping[str, Point]  # one point per axis letter
+Wanted = tuple[str, Place]
+
+
+class Committer(Protocol):
+    """Commits a tensor in mid-protocol: `make` is the prover's."""
+
+    def __call__(self, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None: ...
+
+
+class Session:
+    def __init__(self, system: System, transcript: Transcript, witness: Witness | None, committer: Committer) -> None:
+        self.system, self.t, self.witness, self._committer = system, transcript, witness, committer
+        self.kernels: Kernels = transcript.kernels
+        self.ledger = ClaimLedger()
+        self._public: dict[str, Array] = {}
+        self._known: dict[Wanted, int] = {}
+
+    # --- data --------------------------------------------------------------------------------------------------------
+    def public(self, name: str) -> Array:
+        if name not in self._public:
+            self._public[name] = self.system.publics[name].array()
+        return self._public[name]
+
+    def is_public(self, name: str) -> bool:
+        return name in self.system.publics
+
+    def data(self) -> Witness:
+        if self.witness is None:
+            raise TypeError("only the prover has a witness")
+        return self.witness
+
+    def commit(self, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
+        """A column committed in mid-protocol; claims may refer to it from now on."""
+
+        def kept() -> Array:
+            self.data().put(name, make())
+            return self.data().array(name)
+
+        self._committer(name, shape, kept)
+
+    def selector(self, relation: Relation) -> Array:
+        return selector(self.system, relation, self.public(relation.mask) if relation.mask else None)
+
+    # --- evaluations -------------------------------------------------------------------------------------------------
+    def values(self, wanted: Sequence[Wanted], known: Callable[[], Sequence[int]] | None = None) -> list[Number]:
+        """Evaluations of tensors. What is new is sent in one message and becomes an open claim; public tensors both
+        sides evaluate. `known`: the prover may have the numbers already, in the order of `wanted`."""
+        fresh = [
+            w for w in dict.fromkeys(wanted) if not self.is_public(w[0]) and self.ledger.get(*w) is None
+        ]
+
+        def make() -> list[int]:
+            if known:
+                numbers = dict(zip(wanted, known(), strict=True))
+                return [numbers[w] for w in fresh]
+            return [self.evaluate(*w) for w in fresh]
+
+        sent = self.t.message("evaluations", len(fresh), make if self.t.proving else nothing)
+        for (name, place), value in zip(fresh, sent, strict=True):
+            self.ledger.add(Claim(name, place, value))
+        return [self._value(w) for w in wanted]
+
+    def _value(self, wanted: Wanted) -> Number:
+        if self.is_public(wanted[0]):
+            return self.public_value(*wanted)
+        value = self.ledger.get(*wanted)
+        if value is None:
+            raise GraphError(f"no claim about {wanted[0]} at this place")
+        return value
+
+    def public_value(self, name: str, place: Place) -> int:
+        if (name, place) not in self._known:
+            closed = self.system.publics[name].evaluate(place)
+            if closed is None:
+                closed = multilinear.evaluate(self.kernels, self.public(name), place)
+            self._known[name, place] = closed
+        return self._known[name, place]
+
+    def evaluate(self, name: str, place: Place) -> int:
+        """Prover only."""
+        return multilinear.evaluate(self.kernels, self.data().array(name), place)
+
+    def places(self, expr: Expr, at: At) -> list[Wanted]:
+        return [(n, tuple(at[x] for x in letters)) for _, n, letters in expr.terms]
+
+    def affine(self, expr: Expr, at: At, real: int) -> Number:
+        """The extension of an expression; `real` is that of its domain's box, where the constant lives."""
+        values = self.values(self.places(expr, at))
+        terms = [(c, v) for (c, _, _), v in zip(expr.terms, values, strict=True)]
+        return weighted([*terms, (1, expr.const * real % MODULUS)])
+
+    def real(self, relation: Relation, at: At) -> int:
+        """The extension of the indicator of the relation's real cells."""
+        shape = self.system.domain(relation)
+        return box([at[x] for x in relation.spec], shape)
+
+    def selected(self, relation: Relation, at: At) -> int:
+        """The extension of `selector`: real cells inside the mask."""
+        mask = 1
+        if relation.mask:
+            mask = self.public_value(relation.mask, tuple(at[x] for x in relation.mask_letters))
+        return self._box_outside_mask(relation, at) * mask % MODULUS
+
+    def _box_outside_mask(self, relation: Relation, at: At) -> int:
+        """Masks are zero on their own padding; only the other axes still need the box."""
+        size = self.system.sizes(relation)
+        letters = [x for x in relation.spec if x not in relation.mask_letters]
+        return box([at[x] for x in letters], [size[x] for x in letters])
+
+    def weighted_selected(self, relation: Relation, place: Place, at: At) -> int:
+        """The extension of  eq(place, .) * selector  at a point: a product that is not multilinear by itself."""
+        mine, size = dict(zip(relation.spec, place, strict=True)), self.system.sizes(relation)
+        free = [x for x in relation.spec if x not in relation.mask_letters]
+        value = paired_box([mine[x] for x in free], [at[x] for x in free], [size[x] for x in free])
+        if relation.mask:
+            letters = relation.mask_letters
+            value *= self._paired_mask(relation.mask, tuple(mine[x] for x in letters), tuple(at[x] for x in letters))
+        return value % MODULUS
+
+    def _paired_mask(self, name: str, place: Place, other: Place) -> int:
+        closed = self.system.publics[name].paired(place, other)
+        if closed is not None:
+            return closed
+        k, mask = self.kernels, self.public(name)
+        weights = k.multiply(multilinear.eq_over(k, place), multilinear.eq_over(k, other))
+        return k.dot(np.ascontiguousarray(arrays.pad_to(mask, padded(mask.shape))).reshape(-1), weights)
+
+    def table_value(self, table: Table, column: int, point: Point) -> int:
+        """A table column's extension. Both sides compute it."""
+        key = (f"table {table.name} {column}", (point,))
+        if key not in self._known:
+            values = table.columns[column]
+            self._known[key] = self.kernels.dot(values, self.kernels.eq_table(point)[: table.size])
+        return self._known[key]
+
+    # --- sumcheck ----------------------------------------------------------------------------------------------------
+    def sumcheck(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
+        return run_rounds(self.t.message, self.t.challenge, claim, num_vars, degree, prover)  # type: ignore[arg-type]
+
+
+def flat(array: Array, letters: str, domain: str, shape: Sequence[int]) -> Array:
+    """Lay an array out over a padded domain, repeated along the axes it lacks: [2^n] or [2^n, 4]."""
+    own = [shape[domain.index(x)] for x in letters]
+    laid = arrays.spread(arrays.pad_to(array, own), letters, domain)
+    tail = (4,) if arrays.is_field(array) else ()
+    return np.ascontiguousarray(np.broadcast_to(laid, (*shape, *tail))).reshape(-1, *tail)

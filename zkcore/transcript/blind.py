@@ -1,0 +1,239 @@
+"""The zero-knowledge argument over all constraints of a transcript (BlindFold / Vega; protocols.md D.2, variant V1).
+
+The witness z of the constraints  A(z) * B(z) = C(z)  is everything that was committed. It is folded with a random
+instance of the same shape, z' = z + r * mask, so that a clear Spartan may follow: a sumcheck over the constraints,
+one over the slots, and an opening of z' at a point. The mask is ONE commitment, opened together with the message rows
+by one inner product over disjoint generators: 48 bytes per round of the proof instead of 96.
+
+Linear constraints are (0, 0, a). The matrices are never built: they are passes over the tape (transcript/values.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zkcore.field.kernels import MODULUS, FieldArray, Kernels
+from zkcore.polynomial.point import Point, eq
+from zkcore.transcript import inner_product
+from zkcore.transcript.rounds import nothing, run_rounds
+from zkcore.transcript.values import Tape, Value
+from zkcore.transcript.wire import Combination, Rows, Wire
+
+
+@dataclass
+class Grid:
+    """Where each slot of the tape was committed: position = row * width + column."""
+
+    tape: Tape
+    width: int
+    refs: list[int] = field(default_factory=list)  # one per row
+    blinds: list[int | None] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)  # one per slot; products are placed in finish()
+    numbers: list[int | None] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)  # slots of products
+
+    def place(self, position: int, number: int | None) -> Value:
+        self.position.append(position)
+        self.numbers.append(number)
+        return self.tape.slot(number)
+
+    def auxiliary(self, number: int | None) -> Value:
+        self.waiting.append(self.tape.slots)
+        return self.place(-1, number)
+
+
+@dataclass
+class _Folded:
+    """The folded instance. Public: u, r and where the rows are. The prover's: z' by slot, mask, E' by constraint."""
+
+    u: int
+    r: int
+    mask_row: Rows
+    errors: list[tuple[int, Rows]]
+    z: list[int] = field(default_factory=list)
+    mask: list[int] = field(default_factory=list)
+    error: list[int] = field(default_factory=list)
+
+
+def prove(wire: Wire, grid: Grid) -> None:
+    """Both sides. Error: (2 + 4 log m + 2 log |W|) / r, plus the inner product's."""
+    tape = grid.tape
+    if not tape.products and not tape.zeros:
+        return
+    _commit_products(wire, grid)
+    instance = _fold(wire, grid)
+    x, values = _constraints(wire, grid, instance)
+    rho = wire.challenge("matrix batch")
+    table = wire.kernels.to_scalars(wire.kernels.eq_table(x))
+    weights, of_one = tape.backward(_seeds(tape, table, rho))
+    claim = sum(v * pow(rho, i, MODULUS) for i, v in enumerate(values)) - of_one * instance.u
+    _witness(wire, grid, instance, weights, claim % MODULUS)
+
+
+def _seeds(tape: Tape, table: list[int], rho: int) -> list[tuple[int, int]]:
+    """Weights of the constraints' nodes in  a~ + rho b~ + rho^2 c~  at the point whose eq table is given."""
+    seeds, square, count = [], rho * rho % MODULUS, len(tape.products)
+    for (a, b, c), w in zip(tape.products, table[:count], strict=True):
+        seeds += [(a, w), (b, w * rho), (c, w * square)]
+    zeros = table[count : count + len(tape.zeros)]
+    return seeds + [(a, w * square) for a, w in zip(tape.zeros, zeros, strict=True)]
+
+
+def _commit_products(wire: Wire, grid: Grid) -> None:
+    for start in range(0, len(grid.waiting), grid.width):
+        slots = grid.waiting[start : start + grid.width]
+        blind = wire.channel.blinders(1)[0] if wire.proving else None
+        numbers = [grid.numbers[s] or 0 for s in slots]
+        make = lambda b=blind, v=numbers: wire.fixed.combine([b or 0, *v]).reshape(1, 12)  # noqa: E731
+        for column, slot in enumerate(slots):
+            grid.position[slot] = len(grid.refs) * grid.width + column
+        grid.refs.append(int(wire.points("products", 1, make)[0]))
+        grid.blinds.append(blind)
+
+
+def _matrices(tape: Tape, slots: list[int], one: int) -> tuple[list[int], list[int], list[int]]:
+    """A z, B z, C z."""
+    at = tape.forward(slots, one)
+    zeros = [0] * len(tape.zeros)
+    a, b, c = ([at[row[i]] for row in tape.products] for i in range(3))
+    return a + zeros, b + zeros, c + [at[n] for n in tape.zeros]
+
+
+def _error_width(constraints: int) -> int:
+    """About sqrt(3 m) minimises 2 * 48 * m / width + 32 * width."""
+    return 1 << max(3, (3 * constraints).bit_length() // 2)
+
+
+def _fold(wire: Wire, grid: Grid) -> _Folded:
+    """z' = z + r * mask, with the cross term T and the mask's own error E2: E' = r T + r^2 E2, u' = 1 + r u2."""
+    k, tape, p = wire.kernels, grid.tape, MODULUS
+    width = _error_width(len(tape.products) + len(tape.zeros))
+    rows = -(-(len(tape.products) + len(tape.zeros)) // width)
+    bases = wire.generators.take("wide", max(width, tape.slots))
+    z1 = [v or 0 for v in grid.numbers]
+    mask, u2, cross, error = [], 0, [], []
+    if wire.proving:
+        *mask, u2 = wire.channel.blinders(tape.slots + 1)
+        one, two = _matrices(tape, z1, 1), _matrices(tape, mask, u2)
+        pairs = list(zip(*one, *two, strict=True))
+        cross = [(a * y + x * b - w - u2 * c) % p for a, b, c, x, y, w in pairs]
+        error = [(x * y - u2 * w) % p for _, _, _, x, y, w in pairs]
+
+    def grid_of(values: list[int]) -> FieldArray:
+        return k.from_scalars(values + [0] * (rows * width - len(values))).reshape(rows, width, 4)
+
+    mask_row = wire.rows("mask", bases[: tape.slots], 1, lambda: k.from_scalars(mask).reshape(1, -1, 4))
+    cross_rows = wire.rows("cross", bases[:width], rows, lambda: grid_of(cross))
+    error_rows = wire.rows("error", bases[:width], rows, lambda: grid_of(error))
+    [u2] = wire.scalars("mask scale", 1, lambda: [u2])
+    r = wire.challenge("fold")
+    out = _Folded((1 + r * u2) % p, r, mask_row, [(r, cross_rows), (r * r % p, error_rows)])
+    if wire.proving:
+        out.z, out.mask = [(a + r * b) % p for a, b in zip(z1, mask, strict=True)], mask
+        out.error = [r * (a + r * b) % p for a, b in zip(cross, error, strict=True)]
+    return out
+
+
+def _constraints(wire: Wire, grid: Grid, folded: _Folded) -> tuple[Point, list[int]]:
+    """Outer sumcheck: sum_x eq(tau, x) [Az'(x) Bz'(x) - u' Cz'(x) - E'(x)] = 0. In clear: z' is uniform."""
+    k, tape = wire.kernels, grid.tape
+    num_x = (len(tape.products) + len(tape.zeros) - 1).bit_length()
+    tau = [wire.challenge("constraint point") for _ in range(num_x)]
+    prover = None
+    if wire.proving:
+        tables = [_table(k, v, num_x) for v in (*_matrices(tape, folded.z, folded.u), folded.error)]
+        terms = [(1, (0, 1)), (-folded.u % MODULUS, (2,)), (MODULUS - 1, (3,))]
+        prover = k.sumcheck(tables, terms, 3, tau)
+    x, final = run_rounds(wire.scalars, wire.challenge, 0, num_x, 3, prover)
+    a, b, c = wire.scalars("matrix values", 3, prover and (lambda: prover.finals()[:3]) or nothing)
+    width = _error_width(len(tape.products) + len(tape.zeros))
+    e = _open_rows(wire, "error row", folded, x, width)
+    wire.require_equal("constraints", int(final), eq(tau, x) * (a * b - folded.u * c - e))  # type: ignore[arg-type]
+    return x, [a, b, c]
+
+
+def _table(k: Kernels, values: list[int], variables: int) -> FieldArray:
+    return k.from_scalars(values + [0] * ((1 << variables) - len(values)))
+
+
+def _open_rows(wire: Wire, label: str, folded: _Folded, point: Point, width: int) -> int:
+    """Reveal the combination of rows (with its blind) that the point selects; returns the evaluation there."""
+    k, columns, parts = wire.kernels, width.bit_length() - 1, folded.errors
+    short = point[: max(0, len(point) - columns)]
+    inner = (0,) * max(0, columns - len(point)) + tuple(point[len(short) :])
+    scalars = [(k.eq_table(short, scale)[: len(rows.refs)], rows) for scale, rows in parts]
+
+    def make() -> list[int]:
+        vector = [k.contract(_inside(rows), 1, width, s) for s, rows in scalars]
+        total = k.combine([(1, v) for v in vector], 0, width)
+        blind = sum(k.dot(_blinds(rows), s) for s, rows in scalars)
+        return [*k.to_scalars(total), blind]
+
+    *vector, blind = wire.scalars(label, width + 1, make)
+    bases = np.concatenate([wire.generators.take("wide", width), wire.blinder_base])
+    negated = k.from_scalars([-v % MODULUS for v in (*vector, blind)])
+    wire.require_group_zero(label, Combination([(rows.refs, s) for s, rows in scalars], [(bases, negated)]))
+    return k.dot(k.from_scalars(vector), k.eq_table(inner))
+
+
+def _witness(wire: Wire, grid: Grid, folded: _Folded, weights: list[int], claim: int) -> None:
+    """Inner sumcheck: sum_y weights(y) z'(y) = claim, over grid positions; then open z' at y."""
+    k = wire.kernels
+    num_y = (len(grid.refs) * grid.width - 1).bit_length()
+    laid = _table(k, _by_position(grid, weights, 1 << num_y), num_y)
+    prover = None
+    if wire.proving:
+        z = _table(k, _by_position(grid, folded.z, 1 << num_y), num_y)
+        prover = k.sumcheck([laid, z], [(1, (0, 1))], 2)
+    y, final = run_rounds(wire.scalars, wire.challenge, claim, num_y, 2, prover)
+    [value] = wire.scalars("folded value", 1, prover and (lambda: prover.finals()[1:]) or nothing)
+    table = k.eq_table(y)
+    wire.require_equal("matrices", int(final), k.dot(laid, table) * value)  # type: ignore[arg-type]
+    _open_witness(wire, grid, folded, (y, table), value)
+
+
+def _by_position(grid: Grid, values: list[int], size: int) -> list[int]:
+    out = [0] * size
+    for p, v in zip(grid.position, values, strict=True):
+        out[p] = v
+    return out
+
+
+def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, FieldArray], value: int) -> None:
+    """<[sum_i eq(y_row, i) row_i | mask], [eq(y_col) | r eq(y, position)]> = z'(y): one inner product."""
+    k, (y, table), columns = wire.kernels, at, grid.width.bit_length() - 1
+    selected = k.eq_table(y[: len(y) - columns])[: len(grid.refs)]
+    size = 1 << (grid.width + grid.tape.slots - 1).bit_length()
+    by_slot = k.combine([(folded.r, table[np.array(grid.position)])], 0, grid.tape.slots)
+    weights = np.concatenate([k.eq_table(y[len(y) - columns :]), by_slot])
+    secret = None
+    if wire.proving:
+        numbers = _by_position(grid, [v or 0 for v in grid.numbers], len(grid.refs) * grid.width)
+        row = k.contract(k.from_scalars(numbers), 1, grid.width, selected)
+        blind = k.dot(k.from_scalars([b or 0 for b in grid.blinds]), selected)
+        blind += k.to_scalars(_blinds(folded.mask_row))[0]
+        secret = _pad(np.concatenate([row, k.from_scalars(folded.mask)]), size), blind % MODULUS
+    refs = np.array(grid.refs, dtype=np.int64)
+    commitment = Combination([(refs, selected), (folded.mask_row.refs, k.from_scalars([1]))])
+    bases = np.concatenate([wire.message_bases, wire.generators.take("wide", size - grid.width)])
+    unit = wire.generators.take("unit", 1)
+    instance = inner_product.Instance(bases, unit, _pad(weights, size), commitment, value, secret)
+    inner_product.prove(wire, "witness row", instance)
+
+
+def _pad(values: FieldArray, size: int) -> FieldArray:
+    return np.concatenate([values, np.zeros((size - len(values), 4), dtype=np.uint64)])
+
+
+def _inside(rows: Rows) -> FieldArray:
+    if rows.inside is None:
+        raise TypeError("only the prover knows what is inside")
+    return np.ascontiguousarray(rows.inside, dtype=np.uint64)
+
+
+def _blinds(rows: Rows) -> FieldArray:
+    if rows.blinds is None:
+        raise TypeError("only the prover knows the blinds")
+    return rows.blinds

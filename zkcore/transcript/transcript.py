@@ -1,0 +1,186 @@
+"""The committed transcript: zero knowledge is its business and nobody else's (DESIGN section 4).
+
+    [v, w] = t.message("label", 2, make)      make() runs on the prover alone; what crosses is a Pedersen commitment
+    r = t.challenge("label")                  public
+    t.require_zero(v * 3 - w, "guard")        linear forms are free
+    t.require_product([v, w], 5 * v, "guard") a product costs one constraint
+    t.finish()                                one argument for all constraints; nothing may be left to read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkcore.errors import GraphError
+from zkcore.field.generators import Generators
+from zkcore.field.kernels import MODULUS, Kernels, Points
+from zkcore.transcript import blind
+from zkcore.transcript.channel import Channel
+from zkcore.transcript.rounds import nothing
+from zkcore.transcript.sponge import Sponge
+from zkcore.transcript.values import Number, Tape, Value, linear
+from zkcore.transcript.wire import Combination, Refs, Wire
+
+WIDTH = 8  # slots of a message row; longer messages take several rows
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """What both sides compute with."""
+
+    kernels: Kernels
+    generators: Generators
+
+
+class Transcript:
+    """Fiat-Shamir for both sides: the same code runs with a witness (prover) and without one (verifier)."""
+
+    def __init__(self, channel: Channel, tools: Toolbox, statement: bytes, *, hiding: bool = True) -> None:
+        self.channel, self.kernels, self.hiding = channel, tools.kernels, hiding
+        self._sponge = Sponge()
+        self._wire = Wire(tools.kernels, tools.generators, channel, self._sponge, WIDTH)
+        self._ledger = blind.Grid(Tape(), WIDTH)
+        self._finished = False
+        self._sponge.absorb("mode", b"hiding" if hiding else b"clear")
+        self._sponge.absorb("statement", statement)
+
+    @property
+    def proving(self) -> bool:
+        return self.channel.proving
+
+    @property
+    def hashed_bytes(self) -> int:
+        return self._sponge.hashed_bytes
+
+    def challenge(self, label: str) -> int:
+        self._open()
+        return self._sponge.challenge(label)
+
+    def challenges(self, label: str, count: int) -> tuple[int, ...]:
+        return tuple(self.challenge(label) for _ in range(count))
+
+    def message(self, label: str, count: int, make: Callable[[], Sequence[int]] = nothing) -> list[Value]:
+        """`count` of the prover's numbers. Both sides absorb their commitment (in clear mode: the numbers) in this call."""
+        self._open()
+        if count == 0:
+            return []
+        numbers = self.fill(label, count, make) if self.proving else None
+        if not self.hiding:
+            clear = self._wire.scalars(label, count, lambda: numbers or [])
+            return [self._ledger.tape.slot(v) for v in clear]
+        start = len(self._ledger.refs)
+        for i in range(0, count, WIDTH):
+            self._row(label, None if numbers is None else numbers[i : i + WIDTH])
+        return [
+            self._ledger.place(start * WIDTH + i, None if numbers is None else numbers[i]) for i in range(count)
+        ]
+
+    def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
+        """The prover's numbers for a message; the attack kit overrides this and nothing else."""
+        numbers = [int(v) % MODULUS for v in make()]
+        if len(numbers) != count:
+            raise ValueError(f"{label}: the verifier expects {count} values, got {len(numbers)}")
+        return numbers
+
+    def _row(self, label: str, numbers: list[int] | None) -> None:
+        """One Pedersen row: blind * H + sum of number * G_i."""
+        secret = None if numbers is None else self.channel.blinders(1)[0]
+        self._ledger.blinds.append(secret)
+
+        def make() -> Points:
+            return self._wire.fixed.combine([secret or 0, *(numbers or [])]).reshape(1, 12)
+
+        self._ledger.refs.append(int(self._wire.points(label, 1, make)[0]))
+
+    def multiply(self, a: Number, b: Number) -> Number:
+        """The product; of two hidden values: a new slot, committed in finish(), and one constraint."""
+        if not isinstance(a, Value):
+            return b * a
+        if not isinstance(b, Value):
+            return a * b
+        number = None if a.number is None or b.number is None else a.number * b.number % MODULUS
+        product = self._ledger.auxiliary(number)
+        self._ledger.tape.products.append((a.node, b.node, product.node))
+        return product
+
+    def require_zero(self, value: Number, guard: str) -> None:
+        """The prover settles it on the spot and refuses to go on; the verifier relies on finish()."""
+        self._open()
+        if not isinstance(value, Value):
+            if value % MODULUS:
+                self.channel.violated(guard)
+            return
+        if value.number is not None and value.number % MODULUS:
+            self.channel.violated(guard)
+        self._ledger.tape.zeros.append(value.node)
+
+    def require_product(self, factors: Sequence[Number], result: Number, guard: str) -> None:
+        """prod factors = result; one constraint per product of hidden factors, none for `result`."""
+        self._open()
+        scale, hidden = 1, []
+        for f in factors:
+            if isinstance(f, Value):
+                hidden.append(f)
+            else:
+                scale = scale * f % MODULUS
+        if len(hidden) < 2:
+            left: Number = hidden[0] * scale if hidden else scale
+            return self.require_zero(left - result, guard)
+        left = hidden[0]
+        for f in hidden[1:-1]:
+            left = self.multiply(left, f)
+        self._require_last(left * scale, hidden[-1], result, guard)
+
+    def _require_last(self, a: Number, b: Value, result: Number, guard: str) -> None:
+        tape = self._ledger.tape
+        left, right = linear([(1, a)], tape), linear([(1, result)], tape)
+        if left.number is not None and b.number is not None and right.number is not None:
+            if (left.number * b.number - right.number) % MODULUS:
+                self.channel.violated(guard)
+        tape.products.append((left.node, b.node, right.node))
+
+    def wire(self) -> Wire:
+        """For commitment schemes only: raw points, scalars, blinders."""
+        self._open()
+        return self._wire
+
+    def pin(self, value: Number) -> tuple[Refs, int]:
+        """A commitment to `value` alone, value * G_0 + blind * H, with the blind (0 for the verifier): all that a
+        commitment scheme has to know about a hidden evaluation."""
+        if not self.hiding:
+            return self._pin_clear(value)
+        [alone] = self.message("pin", 1, lambda: [_number(value)])
+        self.require_zero(alone - value, "pin")
+        return np.array([self._ledger.refs[-1]], dtype=np.int64), self._ledger.blinds[-1] or 0
+
+    def _pin_clear(self, value: Number) -> tuple[Refs, int]:
+        wire, number = self._wire, _number(value)
+        refs = wire.points("pin", 1, lambda: wire.fixed.combine([0, number]).reshape(1, 12))
+        base, scalar = wire.message_bases[:1], self.kernels.from_scalars([-number % MODULUS])
+        one = self.kernels.from_scalars([1])
+        wire.require_group_zero("pin", Combination([(refs, one)], [(base, scalar)]))
+        return refs, 0
+
+    def finish(self) -> None:
+        """Prove all constraints, decide all equations, and seal: what came after would be unproved."""
+        self._open()
+        dead = self._ledger.tape.unread() if self.hiding else []  # in clear, the opening reads its rounds outside the tape
+        if dead:
+            raise GraphError(f"{len(dead)} message slots are read by no constraint (first: slot {dead[0]})")
+        if self.hiding:
+            blind.prove(self._wire, self._ledger)
+        self._finished = True
+        self._wire.settle()
+        self.channel.close()
+
+    def _open(self) -> None:
+        if self._finished:
+            raise TypeError("the transcript is finished: nothing after it would be proved")
+
+
+def _number(value: Number) -> int:
+    number = value.number if isinstance(value, Value) else value
+    return 0 if number is None else number
