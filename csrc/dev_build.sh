@@ -1,12 +1,14 @@
 #!/bin/sh
-# Builds the engine into build/dev and puts it where `import zkcore._engine` finds it. Arguments go to cmake.
+# Builds the engine into build/dev and puts it where `import zkcore._engine` finds it. Arguments go to cmake;
+# the CUDA part is built with -DZKCORE_CUDA=AUTO.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
 [ -x "$python" ] || python=$(command -v python3)
 PATH=$(dirname "$python"):$PATH
 mkdir -p "$root/build"
-cmake -S "$root/csrc" -B "$root/build/dev" -DCMAKE_BUILD_TYPE=Release -DPython_EXECUTABLE="$python" "$@" >"$root/build/dev.log" 2>&1 \
+cmake -S "$root/csrc" -B "$root/build/dev" \
+  -DCMAKE_BUILD_TYPE=Release -DZKCORE_CUDA=OFF -DPython_EXECUTABLE="$python" "$@" >"$root/build/dev.log" 2>&1 \
   || { cat "$root/build/dev.log" >&2; exit 1; }
 cmake --build "$root/build/dev" -j2 --target _engine
 # Moved into place, not copied over: a running process may have the old one mapped.

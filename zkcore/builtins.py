@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from zkcore.commitment.hyrax import Hyrax
-from zkcore.hookspecs import RegisterCommitmentScheme, RegisterLookupArgument, hookimpl
+from zkcore.hookspecs import (
+    RegisterCommitmentScheme,
+    RegisterLookupArgument,
+    RegisterModelFamily,
+    RegisterOp,
+    RegisterStrategy,
+    hookimpl,
+)
+from zkcore.models.llama import Llama
+from zkcore.ops.attention import Attention
+from zkcore.ops.glu import SILU, Glu
+from zkcore.strategy.per_layer import PerLayer
 from zkcore.subprotocols.logup_gkr import LogupGkr
+
+
+@hookimpl
+def register_ops(register: RegisterOp) -> None:
+    register("attention", "attention", Attention)
+    register("mlp", "silu", partial(Glu, SILU))
 
 
 @hookimpl
@@ -15,3 +34,13 @@ def register_lookup_arguments(register: RegisterLookupArgument) -> None:
 @hookimpl
 def register_commitment_schemes(register: RegisterCommitmentScheme) -> None:
     register("hyrax", Hyrax)
+
+
+@hookimpl
+def register_strategies(register: RegisterStrategy) -> None:
+    register("per_layer", PerLayer)
+
+
+@hookimpl
+def register_model_families(register: RegisterModelFamily) -> None:
+    register("llama", Llama)

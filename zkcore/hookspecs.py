@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from zkcore.commitment.scheme import CommitmentScheme
 from zkcore.graph.op import Op
 from zkcore.subprotocols.lookup import LookupArgument
+
+if TYPE_CHECKING:
+    from zkcore.models.family import ModelFamily
 
 PROJECT = "zkcore"  # of the hook markers, and the entry-point group
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -19,7 +22,7 @@ OpFactory = Callable[..., Op]  # its arguments are the slot's business
 LookupArgumentFactory = Callable[[], LookupArgument]
 CommitmentSchemeFactory = Callable[[int], CommitmentScheme]  # log2 of the row width
 StrategyFactory = Callable[..., Any]
-ModelFamilyFactory = Callable[..., Any]
+ModelFamilyFactory = Callable[[], "ModelFamily"]
 
 
 class RegisterOp(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -36,17 +36,13 @@ class InstalledPlugin:
 
 def build_registry(plugin_names: Sequence[str] = ()) -> Registry:
     """The built-ins and the named plugins. Neither the order of the names nor that of the hooks matters."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    _register(manager, builtins, BUILTIN)
-    loaded = [PluginInfo(BUILTIN, __version__)]
+    loaded, offers = [PluginInfo(BUILTIN, __version__)], _offers(BUILTIN, builtins)
     found = _entry_points()
     for name in sorted(set(plugin_names)):
         installed, entry_point = _choose(name, found)
-        _register(manager, _load(installed, entry_point), name)
         loaded.append(PluginInfo(name, installed.version))
-    _check_hooks(manager)
-    return Registry(_offers(manager), loaded)
+        offers += _offers(name, _load(installed, entry_point))
+    return Registry(offers, loaded)
 
 
 def installed_plugins() -> tuple[InstalledPlugin, ...]:
@@ -93,49 +89,36 @@ def _load(installed: InstalledPlugin, entry_point: metadata.EntryPoint) -> objec
     return loaded
 
 
-def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
-    try:
-        manager.register(plugin, name)
-    except (pluggy.PluginValidationError, ValueError) as error:
-        raise PluginError(f"the plugin {name!r} does not fit this zkcore: {error}") from error
-
-
-def _check_hooks(manager: pluggy.PluginManager) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"a plugin implements a hook that zkcore does not have: {error}") from error
-
-
-def _offers(manager: pluggy.PluginManager) -> list[Offer]:
-    """Each plugin's hooks are called alone, so that every registration is known to be its."""
-    offers: list[Offer] = []
-    plugins = dict(sorted(manager.list_name_plugin()))
-    for name, plugin in plugins.items():
-        others = [other for other in plugins.values() if other is not plugin]
-        offers += _offers_of(manager, name, others)
-    return offers
-
-
-def _offers_of(manager: pluggy.PluginManager, plugin: str, others: Iterable[object]) -> list[Offer]:
+def _offers(name: str, plugin: object) -> list[Offer]:
+    """What a plugin registers. Its hooks are called by a manager of its own: it cannot wrap another plugin's."""
+    hooks = _manager(name, plugin).hook
     offers: list[Offer] = []
 
-    def register_op(slot: str, name: str, factory: object) -> None:
-        offers.append(Offer(op_kind(slot), name, plugin, factory))
+    def register(kind: str, offer: str, factory: object) -> None:
+        offers.append(Offer(kind, offer, name, factory))
 
-    def register(kind: str, name: str, factory: object) -> None:
-        offers.append(Offer(kind, name, plugin, factory))
+    def register_op(slot: str, offer: str, factory: object) -> None:
+        register(op_kind(slot), offer, factory)
 
     callbacks: dict[str, Callable[..., None]] = {hook: partial(register, kind) for hook, kind in KINDS.items()}
     for hook, callback in {"register_ops": register_op, **callbacks}.items():
-        _call(manager.subset_hook_caller(hook, others), plugin, callback)
+        _call(getattr(hooks, hook), name, callback)
     return offers
+
+
+def _manager(name: str, plugin: object) -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin, name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"the plugin {name!r} does not fit this zkcore: {error}") from error
+    return manager
 
 
 def _call(hook: pluggy.HookCaller, plugin: str, callback: Callable[..., None]) -> None:
     try:
         hook(register=callback)
-    except PluginError:
-        raise
     except Exception as error:
         raise PluginError(f"the plugin {plugin!r} failed in {hook.name}: {_what(error)}") from error

@@ -24,8 +24,10 @@ constexpr size_t kMostPoints = size_t{1} << 31;
 // ---- arguments
 
 void require_plain(const py::array& array, const char* name) {
-  constexpr int kWanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kWanted) != kWanted) fail(std::string(name) + ": array is not C-contiguous and aligned");
+  constexpr int kWanted =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kWanted) != kWanted)
+    fail(std::string(name) + ": array is not C-contiguous and aligned");
 }
 
 bool is_uint64(const py::array& array) {
@@ -140,7 +142,8 @@ PointsOut py_hash_message(const py::bytes& dst, const py::bytes& message) {
 }
 
 py::bytes py_expand_message(const py::bytes& message, const py::bytes& dst, size_t size) {
-  return py::bytes(expand_message_xmd(static_cast<std::string_view>(message), static_cast<std::string_view>(dst), size));
+  return py::bytes(
+      expand_message_xmd(static_cast<std::string_view>(message), static_cast<std::string_view>(dst), size));
 }
 
 py::bytes py_encode(const py::array& points) {
@@ -156,7 +159,8 @@ py::bytes py_encode(const py::array& points) {
 PointsOut py_decode(const py::bytes& data) {
   const std::string_view bytes = data;
   if (bytes.size() % kEncodedBytes != 0) {
-    fail("point " + std::to_string(bytes.size() / kEncodedBytes) + ": wrong length, points are 48 bytes each");
+    fail("point " + std::to_string(bytes.size() / kEncodedBytes) +
+         ": wrong length, points are 48 bytes each");
   }
   const size_t n = bytes.size() / kEncodedBytes;
   return compute(new_points(n),
@@ -218,13 +222,15 @@ void bind_curve(py::module_& m) {
   py::class_<FixedBase>(m, "FixedBase")
       .def(py::init(&py_fixed_base), py::arg("points"))
       .def("combine", &py_combine, py::arg("scalars"));
-  m.def("hash_to_curve", &py_hash_to_curve, py::arg("dst"), py::arg("prefix"), py::arg("start"), py::arg("count"));
+  m.def("hash_to_curve", &py_hash_to_curve, py::arg("dst"), py::arg("prefix"), py::arg("start"),
+        py::arg("count"));
   m.def("hash_message_to_curve", &py_hash_message, py::arg("dst"), py::arg("message"));
   m.def("expand_message_xmd", &py_expand_message, py::arg("message"), py::arg("dst"), py::arg("size"));
   m.def("encode", &py_encode, py::arg("points"));
   m.def("decode", &py_decode, py::arg("data"));
   m.def("msm", &py_msm, py::arg("points"), py::arg("scalars"));
-  m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"), py::arg("blinder"));
+  m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
+        py::arg("blinder"));
   m.def("fold_points", &py_fold_points, py::arg("points"), py::arg("weights"));
   m.def("curve_counters", &py_curve_counters);
 }

@@ -1,5 +1,6 @@
-// The polynomial half of the engine as Python sees it. Everything about the arguments is checked here: types, shapes,
-// lengths, contiguity. Scalars cross as 32-byte little-endian integers below R, lists of them as one bytes object.
+// The polynomial half of the engine as Python sees it. Everything about the arguments is checked here: types,
+// shapes, lengths, contiguity. Scalars cross as 32-byte little-endian integers below R, lists of them as one
+// bytes object.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -64,11 +65,16 @@ ColumnType integer_type(const py::array& array, const char* name) {
   const py::dtype type = array.dtype();
   if (type.kind() == 'i' && type.byteorder() != '>') {
     switch (type.itemsize()) {
-      case 1: return ColumnType::kInt8;
-      case 2: return ColumnType::kInt16;
-      case 4: return ColumnType::kInt32;
-      case 8: return ColumnType::kInt64;
-      default: break;
+      case 1:
+        return ColumnType::kInt8;
+      case 2:
+        return ColumnType::kInt16;
+      case 4:
+        return ColumnType::kInt32;
+      case 8:
+        return ColumnType::kInt64;
+      default:
+        break;
     }
   }
   throw py::type_error(std::string(name) + ": expected int8, int16, int32, int64 or uint64 [..., 4], not " +
@@ -81,8 +87,10 @@ bool is_field(const py::array& array) {
 }
 
 Column column(const py::array& array, const char* name) {
-  constexpr int kWanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kWanted) != kWanted) fail(std::string(name) + ": array is not C-contiguous and aligned");
+  constexpr int kWanted =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kWanted) != kWanted)
+    fail(std::string(name) + ": array is not C-contiguous and aligned");
   const size_t size = static_cast<size_t>(array.size());
   if (!is_field(array)) return {integer_type(array, name), array.data(), size};
   if (array.ndim() == 0 || array.shape(array.ndim() - 1) != Fr::N) {
@@ -101,14 +109,17 @@ const Fr* elements(const Column& c) { return static_cast<const Fr*>(c.data); }
 
 void require_size(const Column& c, size_t size, const char* name) {
   if (c.size == size) return;
-  fail(std::string(name) + ": " + std::to_string(c.size) + " entries where " + std::to_string(size) + " are needed");
+  fail(std::string(name) + ": " + std::to_string(c.size) + " entries where " + std::to_string(size) +
+       " are needed");
 }
 
 FieldArray new_array(std::vector<py::ssize_t> shape) {
   shape.push_back(Fr::N);
   return FieldArray(shape);
 }
-FieldArray new_array(size_t length) { return new_array(std::vector<py::ssize_t>{static_cast<py::ssize_t>(length)}); }
+FieldArray new_array(size_t length) {
+  return new_array(std::vector<py::ssize_t>{static_cast<py::ssize_t>(length)});
+}
 
 Fr* elements(FieldArray& array) { return reinterpret_cast<Fr*>(array.mutable_data()); }
 
@@ -174,7 +185,8 @@ FieldArray py_contract(const py::array& array, size_t outer, size_t inner, const
   if (product >> 48 || static_cast<u128>(c.size) != product * w.size) {
     fail("column: " + std::to_string(c.size) + " entries are not outer * (number of weights) * inner");
   }
-  return compute(new_array(outer * inner), [&](Fr* out) { contract(c, outer, w.size, inner, elements(w), out); });
+  return compute(new_array(outer * inner),
+                 [&](Fr* out) { contract(c, outer, w.size, inner, elements(w), out); });
 }
 
 py::bytes py_dot(const py::array& a, const py::array& b) {
@@ -227,7 +239,8 @@ FieldArray py_scatter_add(const py::array& index, const py::array& values, size_
 template <class State>
 class Prover {
  public:
-  Prover(std::unique_ptr<State> state, py::object inputs) : state_(std::move(state)), inputs_(std::move(inputs)) {}
+  Prover(std::unique_ptr<State> state, py::object inputs)
+      : state_(std::move(state)), inputs_(std::move(inputs)) {}
 
   py::bytes round() const {
     require_unbound();
@@ -284,7 +297,8 @@ PySumcheck make_sumcheck(const std::vector<py::array>& arrays,
     require_size(tables.back().prefix, tables.front().prefix.size, "tables");
   }
   const size_t length = tables.front().prefix.size;
-  if (!std::has_single_bit(length)) fail("tables: length " + std::to_string(length) + " is not a power of two");
+  if (!std::has_single_bit(length))
+    fail("tables: length " + std::to_string(length) + " is not a power of two");
   const int variables = std::countr_zero(length);
   std::optional<std::vector<Fr>> point;
   if (eq_point) {
@@ -317,8 +331,9 @@ class PyFractionTree {
       if (p.size > room) fail("runs: more leaves than 2^log_size");
       room -= p.size;
       const LinearTerm whole{Fr::one(), p};
-      leaves.push_back({p.size, LinearForm({&whole, 1}, Fr::zero()),
-                        LinearForm(linear_terms(denominator, p.size, "denominator"), scalar(constant, "constant"))});
+      leaves.push_back(
+          {p.size, LinearForm({&whole, 1}, Fr::zero()),
+           LinearForm(linear_terms(denominator, p.size, "denominator"), scalar(constant, "constant"))});
     }
     const py::gil_scoped_release release;
     tree_ = std::make_unique<FractionTree>(std::move(leaves), log_size);

@@ -14,7 +14,8 @@ namespace {
 void require_processor() {
 #if ZK_X86_ADX
   if (!__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("adx")) {
-    throw py::import_error("this build needs a processor with BMI2 and ADX; rebuild with -DZKCORE_X86_ADX=OFF");
+    throw py::import_error(
+        "this build needs a processor with BMI2 and ADX; rebuild with -DZKCORE_X86_ADX=OFF");
   }
 #endif
 }
@@ -24,7 +25,8 @@ void require_processor() {
 PYBIND11_MODULE(_engine, m) {
   require_processor();
   m.doc() = "zkcore's native engine; use it through zkcore.field.";
-  m.def("set_threads", &zkcore::set_threads, py::arg("count"), "Threads used by later calls; 0: one per core.");
+  m.def("set_threads", &zkcore::set_threads, py::arg("count"),
+        "Threads used by later calls; 0: one per core.");
   m.def("threads", &zkcore::threads);
   bind_field(m);
   bind_curve(m);

@@ -1,4 +1,5 @@
-// Reads "field operation a b" per line (hex integers), prints the result as hex: driven by test_field_header.py.
+// Reads "field operation a b" per line (hex integers), prints the result as hex: driven by
+// test_field_header.py.
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -27,7 +28,8 @@ F wide_sum(const F& a, const F& b) {
   WideAcc<F> acc, rest;
   for (int round = 0; round < 50; ++round) {
     F multiple = b;
-    for (int i = 0; i < F::N; ++i, multiple += b) (i % 2 ? acc : rest).add(static_cast<int64_t>(a.v[i]), multiple);
+    for (int i = 0; i < F::N; ++i, multiple += b)
+      (i % 2 ? acc : rest).add(static_cast<int64_t>(a.v[i]), multiple);
   }
   acc.add(rest);
   return acc.reduce();

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from py_ecc.bls.hash_to_curve import hash_to_G1
 from py_ecc.bls.point_compression import decompress_G1
 from py_ecc.optimized_bls12_381 import FQ, is_inf, is_on_curve, multiply, normalize
+
 from zkcore import _engine
 from zkcore.field.kernels import MODULUS as R
 from zkcore.field.kernels import Column, FieldArray, Points
@@ -396,7 +397,9 @@ def test_commit_rows_many_lanes() -> None:
 def test_commit_rows_empty() -> None:
     blinder = engine.fixed_base(ARRAY[:1])
     assert engine.commit_rows(ARRAY, np.zeros((0, 5), np.int8), field_array([]), blinder).shape == (0, 12)
-    assert same(engine.commit_rows(ARRAY, np.zeros((1, 0), np.int8), field_array([2]), blinder), [POINTS[0] + POINTS[0]])
+    assert same(
+        engine.commit_rows(ARRAY, np.zeros((1, 0), np.int8), field_array([2]), blinder), [POINTS[0] + POINTS[0]]
+    )
 
 
 @quick
@@ -503,6 +506,8 @@ def test_arguments() -> None:
         engine.commit_rows(ARRAY, np.zeros((2, 3)), two, FIXED)
     with pytest.raises(ValueError, match="contiguous"):
         engine.commit_rows(ARRAY, np.zeros((3, 2), np.int8).T, two, FIXED)
+    with pytest.raises(TypeError, match="blinder"):
+        engine.commit_rows(ARRAY, rows, two, ARRAY)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="weights"):
         engine.fold_points(ARRAY[:3], two)
     with pytest.raises(ValueError, match="bases"):

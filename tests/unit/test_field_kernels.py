@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkcore import _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, Sumcheck, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, IntArray, Sumcheck, Term
 from zkcore.field.native_field import NativeField
 from zkcore.field.reference import ReferenceField
 
@@ -58,7 +59,7 @@ def column(rng: random.Random, kind: str, count: int) -> Column:
 
 
 def as_field(values: Column) -> FieldArray:
-    return values if values.dtype == np.uint64 else REFERENCE.from_ints(values)
+    return cast(FieldArray, values) if values.dtype == np.uint64 else REFERENCE.from_ints(cast(IntArray, values))
 
 
 def to_ints(values: Column) -> list[int]:
@@ -93,7 +94,7 @@ def eq(a: Sequence[int], b: Sequence[int]) -> int:
 @pytest.mark.parametrize("dtype", INTEGER_TYPES)
 @pytest.mark.parametrize("shape", [(0,), (1,), (5,), (3, 7), (2, 1, 1025)])
 def test_from_ints(rng: random.Random, dtype: type, shape: tuple[int, ...]) -> None:
-    values = column(rng, np.dtype(dtype).name, int(np.prod(shape))).reshape(shape)
+    values = cast(IntArray, column(rng, np.dtype(dtype).name, int(np.prod(shape))).reshape(shape))
     assert_same(NATIVE.from_ints(values), REFERENCE.from_ints(values))
 
 
@@ -254,7 +255,8 @@ def combine_terms(terms: Sequence[Term], values: Sequence[int]) -> int:
 def direct_sum(tables: Sequence[Column], terms: Sequence[Term], eq_point: Sequence[int] | None) -> int:
     lists = [to_ints(table) for table in tables]
     weights = [1] * len(lists[0]) if eq_point is None else to_ints(REFERENCE.eq_table(eq_point))
-    return sum(w * combine_terms(terms, row) for w, row in zip(weights, zip(*lists, strict=True), strict=True)) % MODULUS
+    rows = zip(*lists, strict=True)
+    return sum(w * combine_terms(terms, row) for w, row in zip(weights, rows, strict=True)) % MODULUS
 
 
 def next_claim(values: Sequence[int], claim: int, challenge: int) -> int:
@@ -480,16 +482,17 @@ def test_a_layer_outlives_its_tree(rng: random.Random) -> None:
 
 
 @pytest.fixture
-def restore_threads() -> object:
-    yield None
+def restore_threads() -> Iterator[None]:
+    yield
     _engine.set_threads(0)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
-def test_thread_count_does_not_show(restore_threads: object, threads: int) -> None:
+def test_thread_count_does_not_show(restore_threads: None, threads: int) -> None:
     def everything() -> list[object]:
         rng = random.Random(5)
-        a, b = column(rng, "int8", 2**13), column(rng, "field", 2**13)
+        before = _engine.field_counters()
+        a, b = column(rng, "int8", 2**13), as_field(column(rng, "field", 2**13))
         index = np.array([rng.randrange(99) for _ in range(2**13)], dtype=np.int64)
         tree = NATIVE.fraction_tree([Run(a, 3, [(7, b)])], 14)
         return [
@@ -499,6 +502,7 @@ def test_thread_count_does_not_show(restore_threads: object, threads: int) -> No
             NATIVE.dot(a, b),
             transcript(NATIVE.sumcheck([a, b], [(1, (0, 1)), (2, (1, 1))], 3, scalars(rng, 13)), 13),
             transcript(tree.layer(13, scalars(rng, 13), 9), 13),
+            {name: count - before[name] for name, count in _engine.field_counters().items()},
         ]
 
     _engine.set_threads(1)
@@ -507,14 +511,23 @@ def test_thread_count_does_not_show(restore_threads: object, threads: int) -> No
     assert everything() == expected
 
 
-def test_field_counters_count_products(rng: random.Random) -> None:
-    a, b = column(rng, "field", 100), column(rng, "int8", 100)
+def counted(call: Callable[[], object]) -> tuple[int, int]:
     before = _engine.field_counters()
-    NATIVE.multiply(a, a)
-    NATIVE.dot(b, a)
+    call()
     after = _engine.field_counters()
-    assert after["field_mults"] - before["field_mults"] == 100
-    assert after["small_mults"] - before["small_mults"] == 100
+    return after["field_mults"] - before["field_mults"], after["small_mults"] - before["small_mults"]
+
+
+def test_field_counters_count_products(rng: random.Random) -> None:
+    a, b = column(rng, "field", 128), column(rng, "int8", 128)
+    assert counted(lambda: NATIVE.multiply(a, a)) == (128, 0)
+    assert counted(lambda: NATIVE.dot(b, a)) == (0, 128)
+    fields = NATIVE.sumcheck([a, a], [(1, (0, 1))], 2)
+    assert counted(fields.round) == (2 * 64, 0)
+    assert counted(lambda: fields.bind(3)) == (2 * 64, 0)
+    ints = NATIVE.sumcheck([a, b], [(1, (0, 1))], 2)
+    assert counted(ints.round) == (0, 2 * 64)
+    assert counted(lambda: ints.bind(3)) == (64, 2 * 64)
 
 
 # ---- errors
@@ -561,9 +574,9 @@ POINT = [1, 2]
         lambda: NATIVE.fraction_tree([Run(INTS, 1)], 2).layer(1, POINT, 1),
     ],
 )
-def test_bad_values(call: object) -> None:
+def test_bad_values(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError):
-        call()  # type: ignore[operator]
+        call()
 
 
 @pytest.mark.parametrize(
@@ -580,9 +593,9 @@ def test_bad_values(call: object) -> None:
         lambda: NATIVE.sumcheck([np.ones(4)], [(1, (0,))], 1),  # type: ignore[list-item]
     ],
 )
-def test_bad_types(call: object) -> None:
+def test_bad_types(call: Callable[[], object]) -> None:
     with pytest.raises(TypeError):
-        call()  # type: ignore[operator]
+        call()
 
 
 def test_finals_before_the_end() -> None:

@@ -1,10 +1,11 @@
-"""The command line. Exit codes: 0 done or accepted, 1 rejected, 2 the request cannot be carried out, 3 a bug of ours."""
+"""The command line. Exit codes: 0 done or accepted, 1 rejected, 2 cannot be carried out, 3 a bug of ours."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from zkcore.cli.commands import app
@@ -15,6 +16,7 @@ TRACEBACK = "ZKCORE_TRACEBACK"  # set: errors come with their traceback
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     output = Output()
+    _print_anything()
     try:
         app(args=argv, prog_name="zkcore", obj=output)
     except Exception as error:
@@ -22,3 +24,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             raise
         sys.exit(output.failure(error))
     sys.exit(0)
+
+
+def _print_anything() -> None:
+    """A model's text may have characters that the terminal's encoding lacks: they are spelled out."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

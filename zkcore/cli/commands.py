@@ -91,7 +91,10 @@ def verify(
         accepted = api.verify(
             proof, commitment, prompt=prompt, expect_text=expect_text, nonce=nonce.encode(), report=report
         )
-    output.result("accepted", asdict(accepted), "accepted", stage_table(accepted.stages), _about(accepted))
+    content = asdict(accepted)
+    output.result(
+        "accepted", content, "accepted", stage_table(accepted.stages), pairs_table("Proved", _figures(content))
+    )
     output.warn_clear(accepted.zero_knowledge)
 
 
@@ -134,8 +137,3 @@ def demo(
 
 def _figures(content: dict[str, Any]) -> dict[str, Any]:
     return {k.replace("_", " "): v for k, v in content.items() if k != "stages"}
-
-
-def _about(accepted: Any) -> Any:
-    about = {k: v for k, v in _figures(asdict(accepted)).items()}
-    return pairs_table("Proved", about)

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from zkcore.cli.output import ACCEPTED, REJECTED, Output
 from zkcore.errors import UsageError, ZkcoreError
+from zkcore.report.progress import StageTime
 from zkcore.report.tables import stage_table
 
 
@@ -84,7 +85,9 @@ class Demo:
         said = json.loads(last[-1]) if last else {}
         verdict = "accepted" if done.returncode == ACCEPTED else "; ".join(said.get("lines", last))
         content = {"what": what, "exit": done.returncode, "said": said}
-        self.output.result("verdict", content, f"{what}: {verdict}")
+        stages = [StageTime(**s) for s in said.get("stages", [])]
+        tables = [stage_table(stages, "Verify")] if stages else []
+        self.output.result("verdict", content, f"{what}: {verdict}", *tables)
         self.output.warn_clear(said.get("zero_knowledge", True))
         if done.returncode != code:
             raise DemoFailed(f"{what}: the verifier's exit code is {done.returncode}, it must be {code}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zkcore import _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, Points
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Points
 
 
 class NativeFixedBase:
@@ -35,9 +35,9 @@ class NativeCurve:
     def msm(self, points: Points, scalars: FieldArray) -> Points:
         return _engine.msm(points, scalars)
 
-    def commit_rows(
-        self, generators: Points, rows: Column, blinds: FieldArray, blinder: NativeFixedBase
-    ) -> Points:
+    def commit_rows(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
+        if not isinstance(blinder, NativeFixedBase):
+            raise TypeError("blinder: expected what this engine's fixed_base returned")
         return _engine.commit_rows(generators, rows, blinds, blinder.tables)
 
     def fold_points(self, points: Points, weights: FieldArray) -> Points:

@@ -109,7 +109,7 @@ class Builder:
         if not set(out) <= set(size):
             raise GraphError(f"{name}: an output axis that no factor has")
         lo, hi = product_interval(ins, factors, out, size)
-        clean = bool(out) and any(any(x in f and t.clean for t, f in zip(ins, factors, strict=True)) for x in out)
+        clean = all(any(x in f and t.clean for t, f in zip(ins, factors, strict=True)) for x in out)
         full = self._name(name)
         self._relate(Relation("einsum", full, spec, exprs, (full,), group=self.group))
         return self._define(full, [size[x] for x in out], lo, hi, clean)

@@ -93,8 +93,10 @@ class Attention:
 
     def real(self, inputs: Arrays) -> Arrays:
         q, k, v = inputs["q"], inputs["k"], inputs["v"]
-        scores = q @ k.transpose(-1, -2) / self.settings.head_dim**0.5
-        return {"y": scores.masked_fill(~_causal(q, k), float("-inf")).softmax(-1) @ v}
+        allowed = _causal(q, k)
+        scores = (q @ k.transpose(-1, -2) / self.settings.head_dim**0.5).masked_fill(~allowed, float("-inf"))
+        below = (scores.max(-1, keepdim=True).values - scores).masked_fill(~allowed, 0)
+        return {"y": scores.softmax(-1) @ v, "t": below}
 
     # --- relations ---------------------------------------------------------------------------------------------------
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:

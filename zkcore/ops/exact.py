@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -54,10 +56,6 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def floor_sqrt_ratio(top: int, below: Tensor) -> Tensor:
-    """floor(sqrt(top / below)) for below > 0, exactly: a float guess, mended."""
-    guess = (top / below.double()).sqrt().floor().long()
-    for _ in range(2):
-        guess = torch.where(guess * guess > top // below, guess - 1, guess)
-    for _ in range(2):
-        guess = torch.where((guess + 1) * (guess + 1) <= top // below, guess + 1, guess)
-    return guess
+    """floor(sqrt(top / below)) for below > 0. One Python integer a row: `top` may exceed 64 bits."""
+    roots = [math.isqrt(top // n) for n in below.flatten().tolist()]
+    return torch.tensor(roots, dtype=torch.int64, device=below.device).reshape(below.shape)

@@ -82,7 +82,8 @@ class Glu:
         return {"gate": gate, "y": y}
 
     def real(self, inputs: Arrays) -> Arrays:
-        return {"gate": inputs["gate"], "y": self.activation.real(inputs["gate"]) * inputs["up"]}
+        act = self.activation.real(inputs["gate"])
+        return {"gate": inputs["gate"], "act": act, "y": act * inputs["up"]}
 
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
         s, gate, letters = self.settings, outputs["gate"], "Iif"

@@ -85,7 +85,7 @@ class QuietReporter:
 
 def emit(event: str, *, stderr: bool = False, **content: Any) -> None:
     """Write one JSON line."""
-    print(json.dumps({"event": event, **content}), file=sys.stderr if stderr else sys.stdout, flush=True)
+    print(json.dumps({"event": event, **content}, default=str), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
 class JsonReporter(QuietReporter):

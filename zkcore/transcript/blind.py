@@ -202,21 +202,25 @@ def _by_position(grid: Grid, values: list[int], size: int) -> list[int]:
 
 
 def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, FieldArray], value: int) -> None:
-    """<[sum_i eq(y_row, i) row_i | mask], [eq(y_col) | r eq(y, position)]> = z'(y): one inner product."""
+    """<[sum_i eq(y_row, i) row_i | r mask], [eq(y_col) | eq(y, position)]> = z'(y): one inner product.
+
+    The commitment to the mask enters with the factor r, whatever is inside: nothing that was chosen after the messages
+    may reach z' without it. (Were r in the weights instead, a mask row could also shift the messages' own columns.)
+    """
     k, (y, table), columns = wire.kernels, at, grid.width.bit_length() - 1
     selected = k.eq_table(y[: len(y) - columns])[: len(grid.refs)]
     size = 1 << (grid.width + grid.tape.slots - 1).bit_length()
-    by_slot = k.combine([(folded.r, table[np.array(grid.position)])], 0, grid.tape.slots)
-    weights = np.concatenate([k.eq_table(y[len(y) - columns :]), by_slot])
+    weights = np.concatenate([k.eq_table(y[len(y) - columns :]), table[np.array(grid.position)]])
     secret = None
     if wire.proving:
         numbers = _by_position(grid, [v or 0 for v in grid.numbers], len(grid.refs) * grid.width)
         row = k.contract(k.from_scalars(numbers), 1, grid.width, selected)
         blind = k.dot(k.from_scalars([b or 0 for b in grid.blinds]), selected)
-        blind += k.to_scalars(_blinds(folded.mask_row))[0]
-        secret = _pad(np.concatenate([row, k.from_scalars(folded.mask)]), size), blind % MODULUS
+        blind += folded.r * k.to_scalars(_blinds(folded.mask_row))[0]
+        mask = k.from_scalars([folded.r * v % MODULUS for v in folded.mask])
+        secret = _pad(np.concatenate([row, mask]), size), blind % MODULUS
     refs = np.array(grid.refs, dtype=np.int64)
-    commitment = Combination([(refs, selected), (folded.mask_row.refs, k.from_scalars([1]))])
+    commitment = Combination([(refs, selected), (folded.mask_row.refs, k.from_scalars([folded.r]))])
     bases = np.concatenate([wire.message_bases, wire.generators.take("wide", size - grid.width)])
     unit = wire.generators.take("unit", 1)
     instance = inner_product.Instance(bases, unit, _pad(weights, size), commitment, value, secret)

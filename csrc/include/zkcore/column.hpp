@@ -1,7 +1,7 @@
 // Columns: the sequences of numbers the engine reads, either integers of 8 to 64 bits or field elements.
 //
-// A Column names its entry type at run time; `visit` turns that into a typed pointer once per call, so that the loops
-// are compiled for each type and integers are never expanded to field elements in memory.
+// A Column names its entry type at run time; `visit` turns that into a typed pointer once per call, so that
+// the loops are compiled for each type and integers are never expanded to field elements in memory.
 #pragma once
 
 #include "zkcore/field.hpp"
@@ -22,11 +22,16 @@ inline Column field_column(const Fr* data, size_t size) { return {ColumnType::kF
 template <class Fn>
 void visit_integers(const Column& column, Fn&& fn) {
   switch (column.type) {
-    case ColumnType::kInt8: return fn(static_cast<const int8_t*>(column.data));
-    case ColumnType::kInt16: return fn(static_cast<const int16_t*>(column.data));
-    case ColumnType::kInt32: return fn(static_cast<const int32_t*>(column.data));
-    case ColumnType::kInt64: return fn(static_cast<const int64_t*>(column.data));
-    case ColumnType::kField: return;
+    case ColumnType::kInt8:
+      return fn(static_cast<const int8_t*>(column.data));
+    case ColumnType::kInt16:
+      return fn(static_cast<const int16_t*>(column.data));
+    case ColumnType::kInt32:
+      return fn(static_cast<const int32_t*>(column.data));
+    case ColumnType::kInt64:
+      return fn(static_cast<const int64_t*>(column.data));
+    case ColumnType::kField:
+      return;
   }
 }
 template <class Fn>
@@ -42,9 +47,10 @@ inline constexpr bool kIsField<Fr> = true;
 
 // ---- products of integers and field elements
 //
-// An integer costs a quarter of a field multiplication if the element comes multiplied by 2^64 beforehand ("lifted"):
-// the sum of products then has five limbs, and one step of Montgomery's reduction divides the factor 2^64 out again.
-// Integers are made unsigned by adding half their range; whoever sums takes bias * (sum of elements) away again.
+// An integer costs a quarter of a field multiplication if the element comes multiplied by 2^64 beforehand
+// ("lifted"): the sum of products then has five limbs, and one step of Montgomery's reduction divides the
+// factor 2^64 out again. Integers are made unsigned by adding half their range; whoever sums takes bias *
+// (sum of elements) away again.
 
 template <class T>
 inline constexpr int kBiasBits = 8 * sizeof(T) - 1;
@@ -99,8 +105,8 @@ ZK_HD ZK_INLINE Fr to_field(T x) {
 }
 ZK_HD ZK_INLINE Fr to_field(const Fr& x) { return x; }
 
-// acc += x * a without a branch on the sign of x, which is often unpredictable: the product of the two's complement
-// of x is too large by 2^64 a when x is negative.
+// acc += x * a without a branch on the sign of x, which is often unpredictable: the product of the two's
+// complement of x is too large by 2^64 a when x is negative.
 ZK_HD ZK_INLINE void add_signed(WideAcc<Fr>& acc, int64_t x, const Fr& a) {
   acc.add_product(static_cast<uint64_t>(x), a);
   const uint64_t mask = x < 0 ? ~uint64_t{0} : 0;

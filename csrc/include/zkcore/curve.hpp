@@ -1,8 +1,9 @@
 // G1 of BLS12-381: y^2 = x^3 + 4 over Fq, the subgroup of order r (the modulus of Fr).
 //
 // Affine points are what arrays hold; infinity is (0, 0), which is not on the curve. Sums are kept as XYZZ:
-// x = X / ZZ, y = Y / ZZZ, ZZ^3 = ZZZ^2, infinity has ZZ = 0. Formulas: Explicit-Formulas Database, "shortw/xyzz".
-// All functions are complete: equal, opposite and infinite arguments are handled. The curve has no point with y = 0.
+// x = X / ZZ, y = Y / ZZZ, ZZ^3 = ZZZ^2, infinity has ZZ = 0. Formulas: Explicit-Formulas Database,
+// "shortw/xyzz". All functions are complete: equal, opposite and infinite arguments are handled. The curve
+// has no point with y = 0.
 #pragma once
 
 #include "zkcore/field.hpp"
@@ -35,7 +36,9 @@ struct Xyzz {
 // The constant 4 of the curve.
 ZK_HD inline Fq curve_b() { return Fq::one().dbl().dbl(); }
 
-ZK_HD inline bool on_curve(const Affine& p) { return p.is_infinity() || p.y.sqr() == p.x.sqr() * p.x + curve_b(); }
+ZK_HD inline bool on_curve(const Affine& p) {
+  return p.is_infinity() || p.y.sqr() == p.x.sqr() * p.x + curve_b();
+}
 
 // 6M + 3S ("dbl-2008-s-1").
 ZK_HD inline Xyzz dbl(const Xyzz& p) {

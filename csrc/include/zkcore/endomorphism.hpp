@@ -1,5 +1,6 @@
-// The endomorphism phi(x, y) = (beta x, y), beta^3 = 1: on the subgroup of order r it is multiplication by -x^2, where
-// x = -0xd201000000010000 is the parameter of the curve (Scott, "A note on group membership tests", eprint 2021/1130).
+// The endomorphism phi(x, y) = (beta x, y), beta^3 = 1: on the subgroup of order r it is multiplication by
+// -x^2, where x = -0xd201000000010000 is the parameter of the curve (Scott, "A note on group membership
+// tests", eprint 2021/1130).
 #pragma once
 
 #include "zkcore/curve.hpp"

@@ -1,10 +1,11 @@
 // Prime fields on 64-bit limbs in Montgomery form: x is stored as x * 2^(64 N) mod p, always reduced.
 //
-// Fr is the scalar field of BLS12-381 (the order of G1), Fq its base field. Both types are plain arrays of limbs:
-// numpy's uint64 [..., 4] and [..., 6] are read and written in place. Everything here also compiles as device code.
+// Fr is the scalar field of BLS12-381 (the order of G1), Fq its base field. Both types are plain arrays of
+// limbs: numpy's uint64 [..., 4] and [..., 6] are read and written in place. Everything here also compiles as
+// device code.
 //
-// Multiplication interleaves product and reduction (CIOS, Koc-Acar-Kaliski 1996). Both moduli leave the top bit of
-// the top limb free, so the partial sums, bounded by 2p, never carry out of N limbs.
+// Multiplication interleaves product and reduction (CIOS, Koc-Acar-Kaliski 1996). Both moduli leave the top
+// bit of the top limb free, so the partial sums, bounded by 2p, never carry out of N limbs.
 #pragma once
 
 #include "zkcore/limbs.hpp"
@@ -28,8 +29,8 @@ struct FqParams {
   static constexpr int kBits = 381;
   // 0x1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab
   ZK_HD static constexpr Limbs<6> modulus() {
-    return {{0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7,
-             0x1a0111ea397fe69a}};
+    return {{0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf,
+             0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a}};
   }
 };
 
@@ -253,8 +254,8 @@ static_assert(sizeof(Fr) == 32 && alignof(Fr) == 8 && sizeof(Fq) == 48 && aligno
 
 // ---- sums with delayed reduction
 
-// Sum of (signed 64-bit integer) * (field element), kept as one two's-complement integer of N + 2 limbs and reduced
-// once at the end: a term costs N limb products instead of a Montgomery product. Good for 2^63 terms.
+// Sum of (signed 64-bit integer) * (field element), kept as one two's-complement integer of N + 2 limbs and
+// reduced once at the end: a term costs N limb products instead of a Montgomery product. Good for 2^63 terms.
 //
 //   WideAcc<Fr> acc;
 //   for (...) acc.add(integer[i], weight[i]);
@@ -309,8 +310,8 @@ struct WideAcc {
   }
 };
 
-// Sum of products of field elements, kept as an integer of 2N + 1 limbs: half of a Montgomery product is delayed to
-// the end. Good for 2^64 terms.
+// Sum of products of field elements, kept as an integer of 2N + 1 limbs: half of a Montgomery product is
+// delayed to the end. Good for 2^64 terms.
 template <class F>
 struct ProductAcc {
   static constexpr int N = F::N;
@@ -318,13 +319,7 @@ struct ProductAcc {
 
   ZK_HD ZK_INLINE void add(const F& a, const F& b) {
     uint64_t t[2 * N] = {};
-    ZK_UNROLL
-    for (int i = 0; i < N; ++i) {
-      uint64_t carry = 0;
-      ZK_UNROLL
-      for (int j = 0; j < N; ++j) t[i + j] = mul_add(a.v[j], b.v[i], t[i + j], carry);
-      t[i + N] = carry;
-    }
+    multiply(t, a, b);
     uint64_t carry = 0;
     ZK_UNROLL
     for (int i = 0; i < 2 * N; ++i) v[i] = add_carry(v[i], t[i], carry);
@@ -338,6 +333,24 @@ struct ProductAcc {
     for (int i = 0; i < N; ++i) mid.v[i] = v[N + i];
     top.v[0] = v[2 * N];
     return F::mul_wide(unit, low) + F::mul_wide(F::one(), mid) + F::mul_wide(F::r_squared(), top);
+  }
+
+ private:
+  // t = a * b as integers; t is zero before.
+  ZK_HD static ZK_INLINE void multiply(uint64_t* t, const F& a, const F& b) {
+#if ZK_X86_ADX
+    if constexpr (N == 4) {
+      x86::wide_mul4(t, a.v, b.v);
+      return;
+    }
+#endif
+    ZK_UNROLL
+    for (int i = 0; i < N; ++i) {
+      uint64_t carry = 0;
+      ZK_UNROLL
+      for (int j = 0; j < N; ++j) t[i + j] = mul_add(a.v[j], b.v[i], t[i + j], carry);
+      t[i + N] = carry;
+    }
   }
 };
 

@@ -1,5 +1,5 @@
-// Uninitialized memory for field elements. Large buffers ask for huge pages: tables live briefly, and page faults
-// would otherwise take as long as the arithmetic that fills them.
+// Uninitialized memory for field elements. Large buffers ask for huge pages: tables live briefly, and page
+// faults would otherwise take as long as the arithmetic that fills them.
 #pragma once
 
 #include <cstdlib>

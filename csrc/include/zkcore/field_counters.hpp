@@ -1,4 +1,7 @@
-// Work done by the polynomial half, counted rather than timed. Each call adds its total once, not once per product.
+// Work done by the polynomial half, counted rather than timed: products of two field elements, and of a
+// machine integer and a field element. Conversions, reductions of sums and what a call does only once or once
+// a thread are left out, so that the counts do not depend on the number of threads. Each call adds its total
+// once.
 #pragma once
 
 #include <atomic>
@@ -7,8 +10,8 @@
 namespace zkcore {
 
 struct FieldCounters {
-  std::atomic<uint64_t> field_mults{0};  // full products of two field elements
-  std::atomic<uint64_t> small_mults{0};  // products of a machine integer and a field element
+  std::atomic<uint64_t> field_mults{0};
+  std::atomic<uint64_t> small_mults{0};
 };
 
 inline FieldCounters& field_counters() {

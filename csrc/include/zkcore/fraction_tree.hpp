@@ -3,8 +3,9 @@
 //
 //   p = p0 q1 + p1 q0,  q = q0 q1;  the children of node y are 2y and 2y + 1
 //
-// Leaves are given as columns and never stored as field elements: whatever reads them computes them on the fly. Leaves
-// that no run covers are 0/1, nodes above only such leaves too, and none of these is stored or summed one by one.
+// Leaves are given as columns and never stored as field elements: whatever reads them computes them on the
+// fly. Leaves that no run covers are 0/1, nodes above only such leaves too, and none of these is stored or
+// summed one by one.
 #pragma once
 
 #include "zkcore/sumcheck.hpp"
@@ -33,6 +34,8 @@ class LeafRuns {
   size_t size() const { return starts_.back(); }
   // Leaves [begin, begin + count); those from size() on are 0/1.
   void load(size_t begin, size_t count, Fr* p, Fr* q) const;
+  // Adds to the counters what loading every leaf once costs.
+  void count_pass() const;
 
  private:
   std::vector<LeafRun> runs_;

@@ -1,5 +1,5 @@
-// Suite BLS12381G1_XMD:SHA-256_SSWU_RO_ of RFC 9380: bytes to points of the prime-order subgroup that nobody knows a
-// relation between.
+// Suite BLS12381G1_XMD:SHA-256_SSWU_RO_ of RFC 9380: bytes to points of the prime-order subgroup that nobody
+// knows a relation between.
 #pragma once
 
 #include <string>

@@ -1,8 +1,10 @@
-// Modular inverse by division steps (Bernstein-Yang, "Fast constant-time gcd computation and modular inversion",
-// eprint 2019/266), in variable time: the inputs are no secrets of long standing and speed matters.
+// Modular inverse by division steps (Bernstein-Yang, "Fast constant-time gcd computation and modular
+// inversion", eprint 2019/266), in variable time: the inputs are no secrets of long standing and speed
+// matters.
 //
-// 62 division steps depend only on the low 62 bits of f and g; their effect is a 2x2 matrix with entries below 2^62,
-// applied to the long integers at once. Long integers are signed, in limbs of 62 bits, the top limb carrying the sign.
+// 62 division steps depend only on the low 62 bits of f and g; their effect is a 2x2 matrix with entries
+// below 2^62, applied to the long integers at once. Long integers are signed, in limbs of 62 bits, the top
+// limb carrying the sign.
 #pragma once
 
 #include "zkcore/field.hpp"
@@ -72,8 +74,8 @@ ZK_HD inline DivstepMatrix divsteps(int64_t& delta, uint64_t f, uint64_t g) {
       t = u, u = q, q = ~t + 1;
       t = v, v = r, r = ~t + 1;
     }
-    // While delta stays at most 0, g may absorb several multiples of f at once: w f cancels up to six low bits of g.
-    // f (f^2 - 2) is -1/f mod 64.
+    // While delta stays at most 0, g may absorb several multiples of f at once: w f cancels up to six low
+    // bits of g. f (f^2 - 2) is -1/f mod 64.
     const int64_t room = 1 - delta;
     const int limit = room < left ? static_cast<int>(room) : left;
     const uint64_t mask = (~uint64_t{0} >> (64 - limit)) & 63;
@@ -105,8 +107,8 @@ ZK_HD void update_fg(Signed62<M>& f, Signed62<M>& g, const DivstepMatrix& t) {
   g.v[M - 1] = static_cast<int64_t>(cg);
 }
 
-// (d, e) <- matrix * (d, e) / 2^62 mod p. In and out between -2p and p: the multiples md, me of p that make the
-// division exact are taken in a range shifted up by the rows' negative inputs.
+// (d, e) <- matrix * (d, e) / 2^62 mod p. In and out between -2p and p: the multiples md, me of p that make
+// the division exact are taken in a range shifted up by the rows' negative inputs.
 template <int M>
 ZK_HD void update_de(Signed62<M>& d, Signed62<M>& e, const DivstepMatrix& t, const Signed62<M>& p,
                      uint64_t p_inverse) {

@@ -10,8 +10,8 @@
 
 namespace zkcore {
 
-// Multiples d * 2^(8 t) * B of a few bases B, for d = 1 .. 128 and every byte t of a scalar: a product by a fixed base
-// takes at most 32 additions.
+// Multiples d * 2^(8 t) * B of a few bases B, for d = 1 .. 128 and every byte t of a scalar: a product by a
+// fixed base takes at most 32 additions.
 class FixedBase {
  public:
   FixedBase(const Affine* bases, size_t count);
@@ -33,7 +33,8 @@ class FixedBase {
 // sum of scalars[i] * points[i].
 Affine msm(const Affine* points, const Fr* scalars, size_t n);
 
-// out[i] = sum_j rows[i][j] * generators[j] + blinds[i] * (first base of blinder), for n rows of `width` scalars.
+// out[i] = sum_j rows[i][j] * generators[j] + blinds[i] * (first base of blinder), for n rows of `width`
+// scalars.
 void commit_rows(const Affine* generators, const Column& rows, size_t n, size_t width, const Fr* blinds,
                  const FixedBase& blinder, Affine* out);
 

@@ -1,7 +1,8 @@
-// Tables of multilinear polynomials: per-entry arithmetic, shared with device code, and the host verbs on whole columns.
+// Tables of multilinear polynomials: per-entry arithmetic, shared with device code, and the host verbs on
+// whole columns.
 //
-// A table of 2^n entries lists a polynomial's values on {0,1}^n; the first variable is the most significant bit of the
-// index. Binding it to r replaces entries f(0, x) and f(1, x), half a table apart, by f(r, x).
+// A table of 2^n entries lists a polynomial's values on {0,1}^n; the first variable is the most significant
+// bit of the index. Binding it to r replaces entries f(0, x) and f(1, x), half a table apart, by f(r, x).
 #pragma once
 
 #include <span>
@@ -21,7 +22,9 @@ struct BindChallenge {
 
 ZK_HD inline BindChallenge bind_challenge(const Fr& r) { return {r, lift(Fr::one() - r), lift(r)}; }
 
-ZK_HD ZK_INLINE Fr bind_pair(const Fr& lo, const Fr& hi, const BindChallenge& c) { return lo + (hi - lo) * c.r; }
+ZK_HD ZK_INLINE Fr bind_pair(const Fr& lo, const Fr& hi, const BindChallenge& c) {
+  return lo + (hi - lo) * c.r;
+}
 
 // Integers from -2^31 to 2^31 - 1.
 ZK_HD ZK_INLINE Fr bind_pair(int64_t lo, int64_t hi, const BindChallenge& c) {
@@ -47,7 +50,8 @@ void contract(const Column& column, size_t outer, size_t k, size_t inner, const 
 
 Fr dot(const Column& a, const Column& b);
 
-// constant + sum of coefficient * column, entry by entry. Integer columns are summed together and reduced once.
+// constant + sum of coefficient * column, entry by entry. Integer columns are summed together and reduced
+// once.
 using LinearTerm = std::pair<Fr, Column>;
 class LinearForm {
  public:

@@ -15,14 +15,16 @@
 #endif
 
 // Inline x86 assembly is for host code of a build that may assume the instructions (see csrc/CMakeLists.txt).
-#if defined(__x86_64__) && defined(__BMI2__) && defined(__ADX__) && !defined(__CUDACC__) && !defined(ZKCORE_NO_ASM)
+#if defined(__x86_64__) && defined(__BMI2__) && defined(__ADX__) && !defined(__CUDACC__) && \
+    !defined(ZKCORE_NO_ASM)
 #define ZK_X86_ADX 1
 #else
 #define ZK_X86_ADX 0
 #endif
 
-// Compilers do not find the carry chain in 128-bit arithmetic; they do in these builtins.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__CUDACC__) && !defined(ZKCORE_NO_ASM)
+// GCC does not find the carry chain in 128-bit arithmetic; it does in its builtins.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__) && \
+    !defined(ZKCORE_NO_ASM)
 #define ZK_X86_CARRY 1
 #else
 #define ZK_X86_CARRY 0

@@ -2,9 +2,9 @@
 //
 //   sum_x eq(w, x) * sum_k c_k * prod_{j in term k} table_j(x)
 //
-// The factor eq is optional and never tabulated whole. Its current variable is split off (Gruen, eprint 2024/108,
-// section 3.2): s(X) = l(X) * q(X) with l linear and known, and q is summed against eq over the variables after it,
-// which is itself a product of two tables of square-root size.
+// The factor eq is optional and never tabulated whole. Its current variable is split off (Gruen, eprint
+// 2024/108, section 3.2): s(X) = l(X) * q(X) with l linear and known, and q is summed against eq over the
+// variables after it, which is itself a product of two tables of square-root size.
 #pragma once
 
 #include <memory>
@@ -35,8 +35,8 @@ struct LaneRoom {
   int64_t ints[kLaneSize];
 };
 
-// Where tables come from. All have the same length, of which only the first used() entries are arbitrary: from there
-// on table j is constant, tail(j).
+// Where tables come from. All have the same length, of which only the first used() entries are arbitrary:
+// from there on table j is constant, tail(j).
 class TableSource {
  public:
   virtual ~TableSource() = default;
@@ -47,6 +47,8 @@ class TableSource {
   virtual int bits(int table) const = 0;
   // Entries [begin, begin + count) of every table, count <= kLaneSize; they may lie beyond used().
   virtual void load(size_t begin, size_t count, Lane* lanes, LaneRoom* room) const = 0;
+  // Adds to the counters what loading every entry once costs.
+  virtual void count_pass() const {}
   // Memory of a table that may be overwritten by its own bound entries; null if there is none.
   virtual FieldBuffer release(int) { return nullptr; }
 };

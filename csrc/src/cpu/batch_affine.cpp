@@ -34,7 +34,9 @@ void to_affine(const Xyzz* points, Affine* out, size_t n) {
 }
 
 BatchAdder::BatchAdder()
-    : operations_(new Operation[kCapacity]), denominators_(new Fq[kCapacity]), suffixes_(new Fq[kCapacity + 1]) {}
+    : operations_(new Operation[kCapacity]),
+      denominators_(new Fq[kCapacity]),
+      suffixes_(new Fq[kCapacity + 1]) {}
 
 BatchAdder::~BatchAdder() { count_group_adds(done_); }
 
@@ -125,7 +127,8 @@ void RunSums::sum(const Affine* points, const SignedIndex* entries, const uint32
   for (size_t s = 0; s < runs; ++s) {
     uint32_t i = offsets[s];
     for (; i + 1 < offsets[s + 1]; i += 2) {
-      adder_.add(to++, points + entries[i] / 2, entries[i] & 1, points + entries[i + 1] / 2, entries[i + 1] & 1);
+      adder_.add(to++, points + entries[i] / 2, entries[i] & 1, points + entries[i + 1] / 2,
+                 entries[i + 1] & 1);
     }
     if (i < offsets[s + 1]) adder_.copy(to++, points + entries[i] / 2, entries[i] & 1);
   }

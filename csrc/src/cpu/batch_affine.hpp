@@ -16,9 +16,9 @@ void batch_inverse(Fq* values, size_t n);
 // out[i] <- the affine form of points[i]; infinity becomes (0, 0).
 void to_affine(const Xyzz* points, Affine* out, size_t n);
 
-// Queues additions and carries them out together. All operands of a batch are read before, or at, the turn of the
-// operation in queueing order: an operation may overwrite operands of EARLIER ones of its batch, and must not use the
-// result of an operation that is still queued.
+// Queues additions and carries them out together. All operands of a batch are read before, or at, the turn of
+// the operation in queueing order: an operation may overwrite operands of EARLIER ones of its batch, and must
+// not use the result of an operation that is still queued.
 class BatchAdder {
  public:
   static constexpr int kCapacity = 512;
@@ -70,11 +70,12 @@ inline SignedIndex signed_index(size_t index, bool negative) {
   return static_cast<SignedIndex>(2 * index + (negative ? 1 : 0));
 }
 
-// Sums of runs of signed points: out[s] = sum of entries[offsets[s]] .. entries[offsets[s + 1] - 1]. Pairs are added
-// in rounds, so that the additions of a round do not depend on each other.
+// Sums of runs of signed points: out[s] = sum of entries[offsets[s]] .. entries[offsets[s + 1] - 1]. Pairs
+// are added in rounds, so that the additions of a round do not depend on each other.
 class RunSums {
  public:
-  void sum(const Affine* points, const SignedIndex* entries, const uint32_t* offsets, size_t runs, Affine* out);
+  void sum(const Affine* points, const SignedIndex* entries, const uint32_t* offsets, size_t runs,
+           Affine* out);
 
  private:
   BatchAdder adder_;

@@ -11,8 +11,8 @@ namespace {
 // Entries worked on together: enough to fill batches of additions, few enough to stay in the cache.
 constexpr size_t kEntriesAtOnce = 8192;
 
-// Lanes are cut into stretches of buckets for the weighted sums, short ones when there are few lanes: stretches
-// advance in step and share inversions.
+// Lanes are cut into stretches of buckets for the weighted sums, short ones when there are few lanes:
+// stretches advance in step and share inversions.
 uint32_t stretch_length(size_t lanes, uint32_t buckets) {
   const uint32_t length = lanes >= 16 ? 128 : 16;
   return std::min(buckets, length);
@@ -21,7 +21,8 @@ uint32_t stretch_length(size_t lanes, uint32_t buckets) {
 // Sorts the points of some lanes by digit and sums them into the lanes' buckets.
 class LaneSums {
  public:
-  LaneSums(const Affine* points, uint32_t buckets, Affine* out) : points_(points), buckets_(buckets), out_(out) {
+  LaneSums(const Affine* points, uint32_t buckets, Affine* out)
+      : points_(points), buckets_(buckets), out_(out) {
     offsets_.push_back(0);
   }
   ~LaneSums() { flush(); }
@@ -70,8 +71,10 @@ class LaneSums {
   std::vector<SignedIndex> entries_;
 };
 
-// For stretches of `length` buckets: weighted = sum (i + 1) B_i and plain = sum B_i, by running sums from the top.
-void weigh_stretches(const Affine* buckets, size_t stretches, uint32_t length, Affine* weighted, Affine* plain) {
+// For stretches of `length` buckets: weighted = sum (i + 1) B_i and plain = sum B_i, by running sums from the
+// top.
+void weigh_stretches(const Affine* buckets, size_t stretches, uint32_t length, Affine* weighted,
+                     Affine* plain) {
   BatchAdder adder;
   for (size_t s = 0; s < stretches; ++s) {
     weighted[s] = Affine::infinity();

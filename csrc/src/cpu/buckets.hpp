@@ -1,5 +1,6 @@
-// Pippenger's bucket method for many rows over the same points: window t of row i is a lane; a lane sums the points
-// of equal digit into buckets B_1 .. B_m, then sum_b b * B_b; the lanes of a row are joined by doublings.
+// Pippenger's bucket method for many rows over the same points: window t of row i is a lane; a lane sums the
+// points of equal digit into buckets B_1 .. B_m, then sum_b b * B_b; the lanes of a row are joined by
+// doublings.
 #pragma once
 
 #include <functional>

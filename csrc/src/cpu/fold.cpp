@@ -1,5 +1,5 @@
-// Folds of points: the weights are the same for every output, so a whole block of outputs takes the same doublings
-// and additions, in affine coordinates with shared inversions.
+// Folds of points: the weights are the same for every output, so a whole block of outputs takes the same
+// doublings and additions, in affine coordinates with shared inversions.
 #include <algorithm>
 
 #include "batch_affine.hpp"
@@ -58,7 +58,8 @@ class BlockFold {
       }
       adder_.flush();
       for (int m = 1; m < kOddMultiples; ++m) {
-        for (size_t i = 0; i < size; ++i) adder_.add(multiple(2 * j, m) + i, multiple(2 * j, m - 1) + i, twice + i);
+        for (size_t i = 0; i < size; ++i)
+          adder_.add(multiple(2 * j, m) + i, multiple(2 * j, m - 1) + i, twice + i);
         adder_.flush();
       }
       for (int m = 0; m < kOddMultiples; ++m) {

@@ -30,7 +30,10 @@ class LeafTables : public TableSource {
       room[3].field[i] = q[2 * i + 1];
     }
     for (int j = 0; j < 4; ++j) lanes[j] = {room[j].field, nullptr};
-    count_field_mults(count);
+  }
+  void count_pass() const override {
+    leaves_.count_pass();
+    count_field_mults(used());
   }
 
  private:
@@ -71,11 +74,18 @@ void LeafRuns::load(size_t begin, size_t count, Fr* p, Fr* q) const {
   std::fill(q + (at - begin), q + count, Fr::one());
 }
 
+void LeafRuns::count_pass() const {
+  for (const LeafRun& run : runs_) {
+    count_field_mults(run.size * (run.numerator.field_mults() + run.denominator.field_mults()));
+    count_small_mults(run.size * (run.numerator.small_mults() + run.denominator.small_mults()));
+  }
+}
+
 // ---- FractionLayer
 
 FractionLayer::FractionLayer(std::unique_ptr<TableSource> tables, std::vector<Fr> point, const Fr& batch)
-    : sumcheck_(std::move(tables), static_cast<int>(point.size()), {{Fr::one(), {0, 3}}, {Fr::one(), {1, 2}}}, 3,
-                point),
+    : sumcheck_(std::move(tables), static_cast<int>(point.size()), {{Fr::one(), {0, 3}}, {Fr::one(), {1, 2}}},
+                3, point),
       batch_(batch) {}
 
 std::vector<Fr> FractionLayer::finals() const {
@@ -127,6 +137,7 @@ void FractionTree::build_above_leaves() {
       is_root ? void(root_ = value) : store_node(layer, y, value);
     }
   });
+  leaves_.count_pass();
   count_field_mults(3 * nodes);
   layers_[static_cast<size_t>(log_size_) - 1] = std::move(layer);
 }
@@ -149,12 +160,14 @@ void FractionTree::build_above(size_t depth) {
 std::unique_ptr<FractionLayer> FractionTree::layer(std::vector<Fr> point, const Fr& batch) const {
   const size_t children = point.size() + 1;
   if (children == static_cast<size_t>(log_size_)) {
-    return std::make_unique<FractionLayer>(std::make_unique<LeafTables>(leaves_, batch), std::move(point), batch);
+    return std::make_unique<FractionLayer>(std::make_unique<LeafTables>(leaves_, batch), std::move(point),
+                                           batch);
   }
   const Layer& nodes = layers_[children];
   std::vector<ArrayTables::Table> tables;
   tables.push_back(ArrayTables::own(make_field_buffer(nodes.used), nodes.used, batch));
-  for (const auto& [part, tail] : {std::pair(&nodes.p1, Fr::zero()), {&nodes.q0, Fr::one()}, {&nodes.q1, Fr::one()}}) {
+  for (const auto& [part, tail] :
+       {std::pair(&nodes.p1, Fr::zero()), {&nodes.q0, Fr::one()}, {&nodes.q1, Fr::one()}}) {
     tables.push_back({field_column(part->get(), nodes.used), tail, nullptr});
   }
   parallel_for(nodes.used, kGrain, [&](size_t begin, size_t end) {

@@ -96,8 +96,8 @@ Fq evaluate(const std::array<Fq, K>& coefficients, const Fq& n, const std::array
   return r;
 }
 
-// Appendix E.2, without a division: with x = a / b and y = c / e, Z = b e gives X = x Z^2 and Y = y Z^3. A zero
-// denominator means infinity, as the RFC asks.
+// Appendix E.2, without a division: with x = a / b and y = c / e, Z = b e gives X = x Z^2 and Y = y Z^3. A
+// zero denominator means infinity, as the RFC asks.
 Xyzz map_to_curve(const Fq& u) {
   const Constants& c = constants();
   const IsogenousPoint p = map_to_isogenous_curve(u);
@@ -147,14 +147,17 @@ std::string expand_message_xmd(std::string_view message, std::string_view dst, s
   if (blocks > 255) throw std::invalid_argument("more than 255 blocks of output");
   std::string tag(dst);
   if (tag.size() > 255) {
-    const Sha256::Digest shortened = Sha256().update(std::string_view("H2C-OVERSIZE-DST-")).update(dst).digest();
+    const Sha256::Digest shortened =
+        Sha256().update(std::string_view("H2C-OVERSIZE-DST-")).update(dst).digest();
     tag.assign(shortened.begin(), shortened.end());
   }
   tag.push_back(static_cast<char>(tag.size()));
 
   const std::array<uint8_t, 64> pad{};
-  const std::array<uint8_t, 3> length_and_zero = {static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size), 0};
-  const Sha256::Digest seed = Sha256().update(pad).update(message).update(length_and_zero).update(tag).digest();
+  const std::array<uint8_t, 3> length_and_zero = {static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size),
+                                                  0};
+  const Sha256::Digest seed =
+      Sha256().update(pad).update(message).update(length_and_zero).update(tag).digest();
   std::string out;
   Sha256::Digest block{};
   for (size_t i = 1; i <= blocks; ++i) {

@@ -1,5 +1,6 @@
-// The 11-isogeny from E': y^2 = x^3 + A' x + B' to the curve: RFC 9380, section 8.8.1 (A', B', Z) and appendix E.2
-// (coefficients of the map, lowest degree first; the leading 1 of both denominators is written out).
+// The 11-isogeny from E': y^2 = x^3 + A' x + B' to the curve: RFC 9380, section 8.8.1 (A', B', Z) and
+// appendix E.2 (coefficients of the map, lowest degree first; the leading 1 of both denominators is written
+// out).
 #pragma once
 
 namespace zkcore::sswu {

@@ -12,8 +12,8 @@
 namespace zkcore {
 namespace {
 
-constexpr size_t kGrain = 1024;       // entries that are worth a task of their own
-constexpr size_t kBlock = 256;        // entries worked on while they are in the first-level cache
+constexpr size_t kGrain = 1024;         // entries that are worth a task of their own
+constexpr size_t kBlock = 256;          // entries worked on while they are in the first-level cache
 constexpr size_t kInverseChunk = 4096;  // values that share one inversion
 
 // ---- accumulators: the sum of entry * weight for each type of entry
@@ -84,10 +84,11 @@ struct Weights {
   Fr correction;
 };
 
-// correction + sum over j < weights.count of data[j * stride + i] * weights[j], for i < width; added to `out` under
-// the lock where other tasks share it.
+// correction + sum over j < weights.count of data[j * stride + i] * weights[j], for i < width; added to `out`
+// under the lock where other tasks share it.
 template <class T>
-void contract_block(const T* data, size_t stride, size_t width, const Weights& weights, Fr* out, std::mutex* shared) {
+void contract_block(const T* data, size_t stride, size_t width, const Weights& weights, Fr* out,
+                    std::mutex* shared) {
   std::array<RowSum<T>, kBlock> sums;
   if (width == 1) {
     RowSum<T> sum{};  // in registers
@@ -134,8 +135,8 @@ void contract_typed(const T* data, const ContractShape& s, const Fr* weights, Fr
       const size_t block = t / s.k_chunks % s.inner_blocks * kBlock;
       const size_t o = t / s.k_chunks / s.inner_blocks;
       const size_t skipped = static_cast<size_t>(chunk.data - weights);
-      contract_block(data + (o * s.k + skipped) * s.inner + block, s.inner, std::min(kBlock, s.inner - block), chunk,
-                     out + o * s.inner + block, shared);
+      contract_block(data + (o * s.k + skipped) * s.inner + block, s.inner, std::min(kBlock, s.inner - block),
+                     chunk, out + o * s.inner + block, shared);
     }
   });
   count_products<T>(s.outer * s.k * s.inner);
@@ -252,9 +253,8 @@ Fr dot(const Column& a, const Column& b) {
   } else if (a.type == ColumnType::kField) {
     contract(b, 1, b.size, 1, static_cast<const Fr*>(a.data), &total);
   } else {
-    visit_integers(a, [&](auto* x) {
-      visit_integers(b, [&](auto* y) { total = dot_integers(x, y, a.size); });
-    });
+    visit_integers(a,
+                   [&](auto* x) { visit_integers(b, [&](auto* y) { total = dot_integers(x, y, a.size); }); });
   }
   return total;
 }
@@ -337,7 +337,8 @@ void multiply(const Column& a, const Column& b, Fr* out) {
 
 void batch_inverse(const Fr* values, size_t count, Fr* out) {
   parallel_for((count + kInverseChunk - 1) / kInverseChunk, 1, [&](size_t first, size_t last) {
-    for (size_t begin = first * kInverseChunk; begin < std::min(count, last * kInverseChunk); begin += kInverseChunk) {
+    for (size_t begin = first * kInverseChunk; begin < std::min(count, last * kInverseChunk);
+         begin += kInverseChunk) {
       invert_chunk(values + begin, std::min(kInverseChunk, count - begin), out + begin);
     }
   });

@@ -43,7 +43,8 @@ class Pool {
   explicit Pool(int workers) : pid_(getpid()), workers_(workers) {
     for (int i = 0; i < workers; ++i) std::thread([this] { serve(); }).detach();
   }
-  bool usable(int workers) const { return pid_ == getpid() && workers_ == workers; }
+  bool survives() const { return pid_ == getpid(); }
+  int workers() const { return workers_; }
 
   void run(Loop& loop) {
     {
@@ -103,7 +104,8 @@ std::atomic_flag pool_taken = ATOMIC_FLAG_INIT;
 // The pool for this process: a child after fork() has none of its parent's threads and starts its own.
 Pool& pool_of(int workers) {
   static Pool* pool = nullptr;
-  if (pool == nullptr || !pool->usable(workers)) {
+  if (pool != nullptr && !pool->survives()) pool = nullptr;
+  if (pool == nullptr || pool->workers() != workers) {
     if (pool != nullptr) pool->retire();
     pool = new Pool(workers);
   }

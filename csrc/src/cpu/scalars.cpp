@@ -2,7 +2,8 @@
 
 namespace zkcore {
 
-// In products of Fq: an affine addition takes 6, and a bucket two additions in the weighted sum of the buckets.
+// In products of Fq: an affine addition takes 6, and a bucket two additions in the weighted sum of the
+// buckets.
 Windows Windows::choose(size_t width, int magnitude_bits, uint64_t largest) {
   constexpr uint64_t kAddition = 6;
   constexpr int kMostBits = 16;
@@ -18,7 +19,8 @@ Windows Windows::choose(size_t width, int magnitude_bits, uint64_t largest) {
   if (magnitude_bits <= kMostBits) {
     consider(std::max(1, magnitude_bits), 1, static_cast<uint32_t>(std::max<uint64_t>(1, largest)));
   }
-  // Digits reach from -2^(bits - 1) to 2^(bits - 1): `count` windows hold magnitudes up to 2^(bits count - 1).
+  // Digits reach from -2^(bits - 1) to 2^(bits - 1): `count` windows hold magnitudes up to 2^(bits count -
+  // 1).
   const bool fits_limb = magnitude_bits <= 64;
   const uint64_t predecessor = largest - 1;
   const int needed = 1 + (fits_limb && largest > 0 ? bit_length(&predecessor, 1) : magnitude_bits);

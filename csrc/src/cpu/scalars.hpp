@@ -28,7 +28,8 @@ template <class Int>
 SignedScalar signed_scalar_of_int(Int x) {
   SignedScalar s{};
   s.negative = x < 0;
-  s.magnitude[0] = s.negative ? ~static_cast<uint64_t>(static_cast<int64_t>(x)) + 1 : static_cast<uint64_t>(x);
+  s.magnitude[0] =
+      s.negative ? ~static_cast<uint64_t>(static_cast<int64_t>(x)) + 1 : static_cast<uint64_t>(x);
   return s;
 }
 
@@ -45,12 +46,13 @@ struct Windows {
   int count = 1;
   uint32_t buckets = 1;
 
-  // The cheapest cut for sums of `width` points with magnitudes of `magnitude_bits` bits (`largest`, if they fit 64).
+  // The cheapest cut for sums of `width` points with magnitudes of `magnitude_bits` bits (`largest`, if they
+  // fit 64).
   static Windows choose(size_t width, int magnitude_bits, uint64_t largest);
 };
 
-// A row of scalars, each plus the bias sum_t 2^(bits t + bits - 1): digit t of the scalar is then window t of the
-// biased magnitude minus 2^(bits - 1), without carries between windows. The top window is taken whole.
+// A row of scalars, each plus the bias sum_t 2^(bits t + bits - 1): digit t of the scalar is then window t of
+// the biased magnitude minus 2^(bits - 1), without carries between windows. The top window is taken whole.
 class DigitRow {
  public:
   DigitRow(size_t width, const Windows& windows);
@@ -92,8 +94,9 @@ inline int32_t DigitRow::digit(size_t j, int window) const {
 // Odd digits below 2^(width - 1) in absolute value, at least `width` - 1 zeros after each (width-w NAF).
 std::vector<int8_t> wnaf(const uint64_t* magnitude, int limbs, int width);
 
-// k = low + high * z with z = x^2, x the parameter of the curve: both halves are below 2^128. As [z] P = -phi(P)
-// with the endomorphism phi(x, y) = (beta x, y), multiplying by k costs two multiplications of half length.
+// k = low + high * z with z = x^2, x the parameter of the curve: both halves are below 2^128. As [z] P =
+// -phi(P) with the endomorphism phi(x, y) = (beta x, y), multiplying by k costs two multiplications of half
+// length.
 struct HalfScalars {
   uint64_t low[2];
   uint64_t high[2];

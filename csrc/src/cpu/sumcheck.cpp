@@ -47,8 +47,8 @@ void bind_lane(const Lane& lo, const Lane& hi, const BindChallenge& challenge, s
   }
 }
 
-// The bound tables of `source`: entries [0, active) and the old tails. Entry x may be written over the old entry x:
-// only its own task reads that, and entries from `half` on are not written.
+// The bound tables of `source`: entries [0, active) and the old tails. Entry x may be written over the old
+// entry x: only its own task reads that, and entries from `half` on are not written.
 std::unique_ptr<TableSource> bind_tables(TableSource& source, size_t half, size_t active, const Fr& r) {
   const BindChallenge challenge = bind_challenge(r);
   const size_t count = static_cast<size_t>(source.tables());
@@ -68,6 +68,7 @@ std::unique_ptr<TableSource> bind_tables(TableSource& source, size_t half, size_
       for (size_t j = 0; j < count; ++j) bind_lane(lo[j], hi[j], challenge, n, bound[j].owned.get() + x);
     }
   });
+  source.count_pass();
   for (size_t j = 0; j < count; ++j) {
     source.bits(static_cast<int>(j)) ? count_small_mults(2 * active) : count_field_mults(active);
   }
@@ -85,10 +86,14 @@ ArrayTables::Table ArrayTables::own(FieldBuffer entries, size_t size, const Fr& 
 
 int ArrayTables::bits(int table) const {
   switch (tables_[static_cast<size_t>(table)].prefix.type) {
-    case ColumnType::kInt8: return 7;
-    case ColumnType::kInt16: return 15;
-    case ColumnType::kInt32: return 31;
-    default: return 0;  // 64-bit entries leave no room for differences: handed out as field elements
+    case ColumnType::kInt8:
+      return 7;
+    case ColumnType::kInt16:
+      return 15;
+    case ColumnType::kInt32:
+      return 31;
+    default:
+      return 0;  // 64-bit entries leave no room for differences: handed out as field elements
   }
 }
 
@@ -148,8 +153,8 @@ Fr SplitEq::prefix_sum(size_t count) const {
 
 // ---- Sumcheck
 
-Sumcheck::Sumcheck(std::unique_ptr<TableSource> source, int variables, std::vector<SumcheckTerm> terms, int degree,
-                   std::optional<std::vector<Fr>> eq_point)
+Sumcheck::Sumcheck(std::unique_ptr<TableSource> source, int variables, std::vector<SumcheckTerm> terms,
+                   int degree, std::optional<std::vector<Fr>> eq_point)
     : source_(std::move(source)), variables_(variables), terms_(std::move(terms)), degree_(degree) {
   if (eq_point) eq_.emplace(std::move(*eq_point));
 }
@@ -186,7 +191,8 @@ std::vector<Fr> Sumcheck::finals() const {
   std::vector<LaneRoom> room(count);
   source_->load(0, 1, lanes.data(), room.data());
   std::vector<Fr> values(count);
-  for (size_t j = 0; j < count; ++j) values[j] = lanes[j].field ? lanes[j].field[0] : to_field(lanes[j].ints[0]);
+  for (size_t j = 0; j < count; ++j)
+    values[j] = lanes[j].field ? lanes[j].field[0] : to_field(lanes[j].ints[0]);
   return values;
 }
 

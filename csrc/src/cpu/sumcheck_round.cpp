@@ -88,10 +88,14 @@ struct Sum {
 
   Fr total(SumKind kind) const {
     switch (kind) {
-      case SumKind::kIntegers: return integer_total();
-      case SumKind::kScaled: return scaled.reduce();
-      case SumKind::kProducts: return products.reduce();
-      case SumKind::kPlain: break;
+      case SumKind::kIntegers:
+        return integer_total();
+      case SumKind::kScaled:
+        return scaled.reduce();
+      case SumKind::kProducts:
+        return products.reduce();
+      case SumKind::kPlain:
+        break;
     }
     return plain;
   }
@@ -99,7 +103,8 @@ struct Sum {
  private:
   Fr integer_total() const {
     const u128 magnitude = integer < 0 ? -static_cast<u128>(integer) : static_cast<u128>(integer);
-    const Fr r = Fr::from_integer({{static_cast<uint64_t>(magnitude), static_cast<uint64_t>(magnitude >> 64)}});
+    const Fr r =
+        Fr::from_integer({{static_cast<uint64_t>(magnitude), static_cast<uint64_t>(magnitude >> 64)}});
     return integer < 0 ? -r : r;
   }
 };
@@ -153,18 +158,23 @@ class Worker {
     }
   }
 
-  // From X = 0 to X = 2 (point 1) by f(1) + step, then from each X to the next by one step; step = f(1) - f(0).
+  // From X = 0 to X = 2 (point 1) by f(1) + step, then from each X to the next by one step; step = f(1) -
+  // f(0).
   void advance(size_t point, size_t count) {
     for (size_t j = 0; j < lanes(); ++j) {
       LaneRoom& value = value_room_[j];
       LaneRoom& step = step_room_[j];
       if (lo_[j].field) {
-        if (point == 1) first_step(lo_[j].field, hi_[j].field, count, value.field, step.field);
-        else next_step(step.field, count, value.field);
+        if (point == 1)
+          first_step(lo_[j].field, hi_[j].field, count, value.field, step.field);
+        else
+          next_step(step.field, count, value.field);
         value_[j] = {value.field, nullptr};
       } else {
-        if (point == 1) first_step(lo_[j].ints, hi_[j].ints, count, value.ints, step.ints);
-        else next_step(step.ints, count, value.ints);
+        if (point == 1)
+          first_step(lo_[j].ints, hi_[j].ints, count, value.ints, step.ints);
+        else
+          next_step(step.ints, count, value.ints);
         value_[j] = {nullptr, value.ints};
       }
     }
@@ -209,7 +219,8 @@ class Worker {
         for (size_t i = 0; i < count; ++i) sum.plain += f[i];
         return;
       }
-      case SumKind::kProducts: return add_products(group, count, weights, sum);
+      case SumKind::kProducts:
+        return add_products(group, count, weights, sum);
     }
   }
 
@@ -271,7 +282,6 @@ class Worker {
         sums_[k] = Sum{};
       }
     }
-    field_mults_ += sums_.size();
   }
 
   const RoundInput& in_;
@@ -281,8 +291,8 @@ class Worker {
   std::vector<LaneRoom> lo_room_, hi_room_, value_room_, step_room_;
   Fr product_[kLaneSize], more_[kLaneSize];
   int64_t int_product_[kLaneSize];
-  std::vector<Sum> sums_;    // since the last flush, [group][point]
-  std::vector<Fr> totals_;   // likewise, weighted by the outer table
+  std::vector<Sum> sums_;   // since the last flush, [group][point]
+  std::vector<Fr> totals_;  // likewise, weighted by the outer table
   uint64_t field_mults_ = 0, small_mults_ = 0;
 };
 
@@ -302,9 +312,10 @@ std::vector<Fr> sum_pairs(const RoundInput& input) {
     count_field_mults(worker.field_mults());
     count_small_mults(worker.small_mults());
   });
+  input.source.count_pass();
   std::vector<Fr> values(points, Fr::zero());
-  for (size_t k = 0; k < totals.size(); ++k) values[k % points] += plan.groups[k / points].coefficient * totals[k];
-  count_field_mults(totals.size());
+  for (size_t k = 0; k < totals.size(); ++k)
+    values[k % points] += plan.groups[k / points].coefficient * totals[k];
   return values;
 }
 

@@ -14,8 +14,8 @@ struct RoundInput {
   size_t active;      // pairs from here on are constant, and left out
 };
 
-// sum_{x < active} E(x) * sum_k c_k * prod_j table_j(X, x) at X = 0, 2, 3, ..., degree, where E is the product of the
-// tables of `eq`, or 1.
+// sum_{x < active} E(x) * sum_k c_k * prod_j table_j(X, x) at X = 0, 2, 3, ..., degree, where E is the
+// product of the tables of `eq`, or 1.
 std::vector<Fr> sum_pairs(const RoundInput& input);
 
 }  // namespace zkcore

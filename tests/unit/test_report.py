@@ -1,0 +1,96 @@
+"""Reporters and tables."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from rich.console import Console, RenderableType
+
+from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, RichReporter, StageTime, peak_memory
+from zkcore.report.tables import plain, printable, section_tables, stage_table
+
+
+class Clock:
+    """A second passes at every look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def shown(*renderables: RenderableType) -> str:
+    console = Console(file=StringIO(), width=100, markup=False)
+    for r in renderables:
+        console.print(r)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("kind", [QuietReporter, JsonReporter, RichReporter])
+def test_stages_end_when_the_next_begins(kind: type[QuietReporter]) -> None:
+    report: Reporter = kind(Clock())
+    report.stage("forward")
+    report.stage("commit", "layer 1/2")
+    report.stage("commit", "layer 2/2")
+    report.note("text")
+    assert report.stages == [StageTime("forward", 1.0)]
+    report.close()
+    report.close()
+    assert report.stages == [StageTime("forward", 1.0), StageTime("commit", 1.0)]
+
+
+def test_json_events(capsys: pytest.CaptureFixture[str]) -> None:
+    report = JsonReporter(Clock())
+    report.stage("forward", "a\nb")
+    report.close()
+    begin, end = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert begin == {"event": "begin", "stage": "forward", "detail": "a\nb"}
+    assert (end["event"], end["name"], end["seconds"]) == ("end", "forward", 1.0)
+    assert 2**20 < end["peak_memory"] <= peak_memory() < 2**40
+
+
+def test_rich_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    report = RichReporter(Clock())
+    report.stage("forward", "[bold]\x1b")
+    report.note("[red]a note")
+    report.close()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "forward" in captured.err
+    assert "[red]a note" in captured.err
+    assert "MiB" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("plain ü 猫 [b]\n\t", "plain ü 猫 [b]\n\t"),
+        ("\x1b[31m\x07\x9b", "\\x1b[31m\\x07\\x9b"),
+        ("a\rb\u2028\u202e\ud800", "a\\rb\\u2028\\u202e\\ud800"),
+    ],
+)
+def test_printable(text: str, safe: str) -> None:
+    assert printable(text) == safe
+
+
+def test_cells() -> None:
+    cells = [1234567, 0.25, True, None, "x", [1000, "a"], {"k": 2000}]
+    assert [str(plain(c)) for c in cells] == ["1,234,567", "0.25", "yes", "-", "x", "1,000, a", "k: 2,000"]
+
+
+def test_the_stage_table_has_a_sum_and_bytes_only_where_known() -> None:
+    text = shown(stage_table([StageTime("a", 0.5, 2048), StageTime("b", 1.0)]))
+    assert "1.50" in text
+    assert "2,048" in text
+    assert "bytes" not in shown(stage_table([StageTime("a", 0.5)]))
+
+
+def test_section_tables_take_any_shape() -> None:
+    content = {"x": 1, "m": {"a": [1]}, "l": [1, 2], "r": [{"p": 1}, {"q": 2}], "e": [], "n": [[1, 2], [3]]}
+    tables = section_tables(content)
+    assert len(tables) == 6
+    assert "q" in shown(*tables)

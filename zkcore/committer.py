@@ -1,0 +1,175 @@
+"""Committing to a checkpoint, once: calibrate, quantise, commit, prove the weights' ranges, compare with the floats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+from zkcore import proof as files
+from zkcore.config import Config
+from zkcore.errors import ModelError, UsageError
+from zkcore.graph.witness import Witness
+from zkcore.models import checkpoint, evaluate, passes, quantisation
+from zkcore.models.family import Architecture
+from zkcore.models.text import TextCodec
+from zkcore.setup import Parts, Setup, toolbox
+from zkcore.statement import digest
+from zkcore.transcript.channel import ProverChannel
+from zkcore.transcript.transcript import Toolbox, Transcript
+from zkcore.transcript.wire import Rows
+
+PUBLIC, PRIVATE, REPORT = "public.zkc", "private/weights.safetensors", "accuracy.json"
+
+
+class Stages(Protocol):
+    def stage(self, name: str, detail: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Committed:
+    parameters: int
+    commitment_bytes: int
+    accuracy: evaluate.Accuracy
+    sections: tuple[tuple[str, int], ...]
+
+
+def commit(
+    model_dir: Path, config: Config, out: Path, texts: tuple[str, str], cache_dir: Path | None, report: Stages
+) -> Committed:
+    """Write `out`/public.zkc and `out`/private. `texts`: for calibration, and held out."""
+    report.stage("load")
+    raw = checkpoint.load_config(model_dir)
+    parts = Parts.of(config, str(raw.get("model_type")))
+    architecture = parts.family.architecture(raw)
+    codec = TextCodec(checkpoint.tokenizer_file(model_dir))
+    real = parts.family.weights(architecture, checkpoint.load_tensors(model_dir))
+    report.stage("calibrate")
+    setup = Setup(parts, architecture, _calibrated(parts, architecture, real, codec.encode(texts[0])))
+    weights = _quantised(setup, real)
+    tools = toolbox(cache_dir)
+    report.stage("commit")
+    rows, secrets = _rows(setup, tools, weights)
+    statement = setup.statement(codec.sha256, digest(rows))
+    report.stage("range proof")
+    certificate = _certificate(setup, tools, statement.encode(), rows, secrets, weights)
+    report.stage("compare")
+    held_out = evaluate.windows(codec.encode(texts[1]), config.calibration.window, config.calibration.tokens)
+    accuracy = evaluate.compare(setup, weights, model_dir, held_out)
+    packed = codec.compressed()
+    header = {**setup.header(), "tokenizer": [len(packed), codec.sha256], "rows_sha256": digest(rows)}
+    public = files.pack(files.COMMITMENT_MAGIC, header, [packed, rows, certificate])
+    _write(out, public, weights, secrets, accuracy)
+    parameters = sum(w.numel() for w in weights.values())
+    sections = (("tokenizer", len(packed)), ("rows", len(rows)), ("range proof", len(certificate)))
+    return Committed(parameters, len(public), accuracy, sections)
+
+
+def _calibrated(
+    parts: Parts, architecture: Architecture, real: Mapping[str, torch.Tensor], tokens: tuple[int, ...]
+) -> quantisation.Quantisation:
+    c = parts.config
+    length = min(c.calibration.window, architecture.max_positions - 1)
+    windows = evaluate.windows(tokens, length, c.calibration.tokens)
+    if not windows:
+        raise UsageError("the calibration text is too short: give at least a paragraph")
+    if max(tokens) >= architecture.vocab_size:
+        raise ModelError(f"the tokenizer yields token {max(tokens)}, the vocabulary has {architecture.vocab_size}")
+    doubles = {n: w.double() for n, w in real.items()}
+    to_come = passes.scales_to_come(c.model)
+    seen = passes.observe(parts.family, architecture, to_come, parts.registry, doubles, windows)
+    largest: dict[str, float] = {}
+    for name, w in real.items():
+        kind = parts.family.kind(name)
+        largest[kind] = max(largest.get(kind, 0.0), float(w.abs().max()))
+    return quantisation.choose(
+        c.model,
+        c.calibration,
+        seen,
+        largest,
+        head_dim=_number(architecture, "head_dim"),
+        epsilon=float(getattr(architecture, "epsilon", "1e-5")),
+        max_positions=architecture.max_positions,
+    )
+
+
+def _number(architecture: Architecture, name: str) -> int:
+    return int(getattr(architecture, name))
+
+
+def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    q, out = setup.quantisation, {}
+    for name, spec in setup.weights().items():
+        kind = setup.parts.family.kind(name)
+        scale = q.hidden if kind == "embedding" else q.weights[kind]
+        value = torch.floor(real[name].double() * 2.0**scale + 0.5).long()
+        if int(value.min()) < spec.lo or int(value.max()) > spec.hi:
+            raise ModelError(f"weight {name} leaves its interval [{spec.lo}, {spec.hi}]; raise model.weight_bits")
+        out[name] = value.contiguous()
+    return out
+
+
+def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, torch.Tensor]) -> tuple[bytes, dict[str, Rows]]:
+    """The weights' commitment rows as bytes, and what is inside them."""
+    channel = ProverChannel(b"weights")
+    t = Transcript(channel, tools, b"weights")
+    scheme, secrets = setup.parts.scheme, {}
+    for name, spec in setup.weights().items():
+        secrets[name] = scheme.commit(t, name, spec.shape, lambda n=name: weights[n].numpy()).rows
+    return bytes(channel.proof), secrets
+
+
+def _certificate(
+    setup: Setup,
+    tools: Toolbox,
+    statement: bytes,
+    rows: bytes,
+    secrets: Mapping[str, Rows],
+    weights: Mapping[str, torch.Tensor],
+) -> bytes:
+    channel = ProverChannel(_secret(secrets))
+    t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
+    system = setup.certificate()
+    given = {n: w.numpy() for n, w in weights.items()}
+    setup.parts.driver(setup.adopt(t, rows, secrets)).run(system, t, Witness(system, tools.kernels, given))
+    return bytes(channel.proof)
+
+
+def certificate_statement(model: bytes) -> bytes:
+    return b"weight ranges" + model
+
+
+def _secret(secrets: Mapping[str, Rows]) -> bytes:
+    """Something only the owner knows, to hedge the system's randomness."""
+    return b"".join(r.blinds.tobytes() for r in secrets.values() if r.blinds is not None)
+
+
+def _write(
+    out: Path,
+    public: bytes,
+    weights: Mapping[str, torch.Tensor],
+    secrets: Mapping[str, Rows],
+    accuracy: evaluate.Accuracy,
+) -> None:
+    tensors = {f"weight {n}": _narrow(w.numpy()) for n, w in weights.items()}
+    for name, rows in secrets.items():
+        if rows.blinds is not None:
+            tensors[f"blinds {name}"] = rows.blinds
+    files.write(out / PRIVATE, save(tensors, {"public_sha256": digest(public)}))
+    files.write(out / REPORT, json.dumps(asdict(accuracy), indent=2).encode())
+    files.write(out / PUBLIC, public)
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    for dtype in (np.int8, np.int16, np.int32):
+        if values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    return values
+
+

@@ -1,0 +1,107 @@
+"""The YAML configuration: strict, all problems reported at once, everything in it part of the statement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zkcore.errors import ConfigError
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class StrategyConfig(Strict):
+    """How the repeated blocks are proved. `lookup_trees`: one fraction tree for the whole proof, or one a layer."""
+
+    name: str = "per_layer"
+    lookup_trees: Literal["one", "each_layer"] = "one"
+
+
+class CommitmentConfig(Strict):
+    """log_width: log2 of the entries of a commitment row. Wider rows: fewer bytes, a longer generator vector."""
+
+    name: str = "hyrax"
+    log_width: int = Field(default=11, ge=3, le=20)
+
+
+class AttentionConfig(Strict):
+    """tile: positions of an attention tile (a power of two). step_bits: log2 of the exp table's steps per nat.
+    index_bits: log2 of the exp table, "auto" from calibration. exp_fraction: fraction bits of its entries."""
+
+    name: str = "attention"
+    tile: Literal[16, 32, 64, 128, 256, 512, 1024] = 64
+    step_bits: int = Field(default=7, ge=4, le=12)
+    index_bits: int | Literal["auto"] = "auto"
+    exp_fraction: int = Field(default=14, ge=8, le=16)
+
+
+class ModelConfig(Strict):
+    """Bits of the integer model. Intervals are signed; fractions come from calibration."""
+
+    weight_bits: int = Field(default=16, ge=4, le=20)
+    activation_bits: int = Field(default=16, ge=8, le=20)
+    hidden_bits: int = Field(default=20, ge=8, le=28)
+    logit_bits: int = Field(default=32, ge=8, le=60)
+    table_bits: int = Field(default=16, ge=8, le=18)
+    rope_fraction: int = Field(default=14, ge=8, le=16)
+    attention: AttentionConfig = AttentionConfig()
+
+
+class CalibrationConfig(Strict):
+    """headroom_bits: room above the largest value seen in the calibration text. tokens: how much of it is read."""
+
+    headroom_bits: int = Field(default=1, ge=0, le=4)
+    tokens: int = Field(default=4096, ge=64)
+    window: int = Field(default=128, ge=16)
+
+
+class Config(Strict):
+    version: Literal[1] = 1
+    plugins: tuple[str, ...] = ()
+    strategy: StrategyConfig = StrategyConfig()
+    lookup: str = "logup_gkr"
+    commitment: CommitmentConfig = CommitmentConfig()
+    zero_knowledge: bool = True
+    model: ModelConfig = ModelConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def parse(data: Any, where: str) -> Config:
+    """A configuration from plain data; problems carry their key paths."""
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError([f"{where}: expected a mapping of keys, got {type(data).__name__}"])
+    if isinstance(data.get("plugins"), list):
+        data = {**data, "plugins": tuple(data["plugins"])}
+    try:
+        return Config.model_validate(data)
+    except ValidationError as e:
+        raise ConfigError([f"{where}: {_path(p['loc'])}: {_problem(dict(p))}" for p in e.errors()]) from None
+
+
+def load(path: Path) -> Config:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError([f"{path}: cannot be read: {e}"]) from None
+    try:
+        return parse(yaml.safe_load(text), str(path))
+    except yaml.YAMLError as e:
+        raise ConfigError([f"{path}: not YAML: {e}"]) from None
+
+
+def _path(location: tuple[Any, ...]) -> str:
+    return ".".join(str(x) for x in location) or "(top level)"
+
+
+def _problem(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    return f"{error['msg']} (got {error.get('input')!r})"

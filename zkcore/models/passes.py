@@ -1,0 +1,130 @@
+"""Forward passes of a whole model: for calibration (real numbers), for witnesses and for generation (integers)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from zkcore.errors import UsageError
+from zkcore.graph.forward import Run, Store, integers, reals
+from zkcore.graph.model import ModelGraph
+from zkcore.models.family import Architecture, ModelFamily, Sequence
+from zkcore.models.quantisation import Quantisation
+
+if TYPE_CHECKING:
+    from zkcore.registry import Registry
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def publics(graph: ModelGraph, real: bool = False) -> Store:
+    """The graph's public tensors as a forward pass reads them: position axes flattened, unscaled if `real`."""
+    out = {}
+    for name, source in graph.publics.items():
+        values = torch.from_numpy(source.array())
+        if real:
+            values = values.double() * 2.0**-source.scale_bits
+        if name in ("tokens", "cos", "sin"):
+            values = values.flatten(0, 1)
+        if name == "pick":
+            values = values.flatten(1, 2)
+        out[name] = values
+    return out
+
+
+def witness(graph: ModelGraph, weights: Weights) -> Store:
+    """Every tensor that ops compute, in integers."""
+    return Run(graph, weights, publics(graph), integers).all()
+
+
+def observe(
+    family: ModelFamily,
+    architecture: Architecture,
+    bits: Quantisation,
+    registry: Registry,
+    weights: Weights,
+    windows: list[tuple[int, ...]],
+) -> dict[str, float]:
+    """The largest magnitude of each activation kind over some text, in real numbers."""
+    largest: dict[str, float] = defaultdict(float)
+    kinds = family.observed(architecture)
+    for window in windows:
+        graph = family.graph(architecture, bits, registry, Sequence((*window, 0), 1))
+        store = Run(graph, weights, publics(graph, real=True), reals).all()
+        for name, value in store.items():
+            kind = kinds.get(_local(name))
+            if kind is None:
+                continue
+            largest[kind] = max(largest[kind], float(value.abs().max()))
+            if kind == "hidden":
+                rms = float(value.square().mean(-1).sqrt().max())
+                largest["hidden_rms"] = max(largest["hidden_rms"], rms)
+    return dict(largest)
+
+
+def _local(name: str) -> str:
+    """"layers.3.q.y" -> "q.y"."""
+    return ".".join(name.split(".")[2:]) if name.startswith("layers.") else name
+
+
+def scales_to_come(bits: object) -> Quantisation:
+    """A quantisation for passes that read none of its numbers."""
+    zeros: Mapping[str, int] = defaultdict(int)
+    return Quantisation.model_construct(
+        bits=bits,  # type: ignore[arg-type]
+        hidden=0,
+        activations=zeros,  # type: ignore[arg-type]
+        weights=zeros,  # type: ignore[arg-type]
+        norm=1,
+        epsilon=1,
+        index_bits=8,
+        escale=1,
+        reciprocal=32,
+    )
+
+
+def generate(
+    family: ModelFamily,
+    architecture: Architecture,
+    quantisation: Quantisation,
+    registry: Registry,
+    weights: Weights,
+    prompt: tuple[int, ...],
+    max_new_tokens: int,
+    progress: Callable[[int], None] = lambda count: None,
+) -> tuple[int, ...]:
+    """Greedy continuation by the integer model with a KV cache; stops after an end token. Ties go to the lowest id."""
+    if len(prompt) + max_new_tokens > architecture.max_positions:
+        raise UsageError(
+            f"{len(prompt)} prompt tokens and {max_new_tokens} new ones exceed the model's "
+            f"{architecture.max_positions} positions; shorten the prompt or --max-new-tokens"
+        )
+    length = len(prompt) + max_new_tokens
+    graph = family.graph(architecture, quantisation, registry, Sequence((*prompt, *(0,) * max_new_tokens), len(prompt)))
+    run = Run(graph, weights, {}, integers, cache={}, keep=lambda name: False)
+    fixed, tokens, start = publics(graph), list(prompt), 0
+    while len(tokens) < length:
+        new = torch.tensor(tokens[start:])
+        run.publics = _step(fixed, new, start, architecture.vocab_size)
+        logits = run.until(graph.logits)[0]
+        tokens.append(int((logits == logits.max()).nonzero()[0]))
+        start += len(new)
+        progress(len(tokens) - len(prompt))
+        if tokens[-1] in architecture.eos:
+            break
+    return tuple(tokens[len(prompt) :])
+
+
+def _step(fixed: Store, new: torch.Tensor, start: int, vocab: int) -> Store:
+    """Public tensors of a step that reads tokens `new` from position `start`, and asks for the last one's logits."""
+    count = len(new)
+    out = dict(fixed)
+    out["tokens"] = torch.nn.functional.one_hot(new, vocab)
+    out["pick"] = torch.nn.functional.one_hot(torch.tensor([count - 1]), count)
+    for name in ("cos", "sin"):
+        if name in out:
+            out[name] = fixed[name][start : start + count]
+    return out

@@ -1,0 +1,77 @@
+"""Fixed point: every tensor kind has a number of fraction bits, the same in all layers (so that layers can be folded)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from zkcore.config import CalibrationConfig, ModelConfig
+from zkcore.errors import ModelError
+
+
+class Quantisation(BaseModel):
+    """Public and part of the statement. `activations`, `weights`: fraction bits by kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    bits: ModelConfig
+    hidden: int
+    activations: dict[str, int]
+    weights: dict[str, int]
+    norm: int  # k of the inverse root
+    epsilon: int  # in units of 4^-hidden
+    index_bits: int
+    escale: int
+    reciprocal: int
+
+
+def fraction(bits: int, largest: float, headroom: int = 0) -> int:
+    """Fraction bits so that |x| <= largest * 2^headroom is a signed `bits`-bit integer."""
+    if largest <= 0:
+        return bits - 1
+    return bits - 1 - headroom - (math.floor(math.log2(largest * (1 + 2.0 ** (1 - bits)))) + 1)
+
+
+def choose(
+    bits: ModelConfig,
+    calibration: CalibrationConfig,
+    activations: Mapping[str, float],
+    weights: Mapping[str, float],
+    *,
+    head_dim: int,
+    epsilon: float,
+    max_positions: int,
+) -> Quantisation:
+    """From the largest magnitudes seen. `activations` has "hidden", "hidden_rms", "score_spread" (nats) and the kinds
+    that are requantised; `weights` the largest weight of each kind (the embedding lives at the hidden scale)."""
+    room = calibration.headroom_bits
+    own = ("hidden", "hidden_rms", "score_spread", "embedding")
+    hidden = min(
+        fraction(bits.hidden_bits, activations["hidden"], room), fraction(bits.hidden_bits, weights["embedding"])
+    )
+    chosen = {k: fraction(bits.activation_bits, v, room) for k, v in activations.items() if k not in own}
+    half = math.floor(math.log2(head_dim) / 2)
+    spare = max(0, chosen["q"] + chosen["k"] + half - bits.attention.step_bits - bits.table_bits)
+    chosen["q"], chosen["k"] = chosen["q"] - (spare + 1) // 2, chosen["k"] - spare // 2
+    escale = chosen["q"] + chosen["k"] + half - bits.attention.step_bits
+    if escale < 1:
+        raise ModelError("scores have too few fraction bits for the exp table; lower model.attention.step_bits")
+    return Quantisation(
+        bits=bits,
+        hidden=hidden,
+        activations=chosen,
+        weights={k: fraction(bits.weight_bits, v) for k, v in weights.items() if k != "embedding"},
+        norm=max(1, math.ceil(math.log2(max(activations["hidden_rms"], 2.0**-hidden))) + hidden + 14),
+        epsilon=max(1, round(epsilon * 4.0**hidden)),
+        index_bits=_index_bits(bits, activations["score_spread"]),
+        escale=escale,
+        reciprocal=bits.attention.exp_fraction + max_positions.bit_length() + 12,
+    )
+
+
+def _index_bits(bits: ModelConfig, spread: float) -> int:
+    if bits.attention.index_bits != "auto":
+        return bits.attention.index_bits
+    steps = max(spread, 8.0) * 2**bits.attention.step_bits * 4  # twice what was seen, and a step may be half as wide
+    return min(max(8, math.ceil(math.log2(steps))), bits.table_bits)

@@ -1,0 +1,131 @@
+"""Answering a prompt, and proving the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from zkcore import proof as files
+from zkcore import public
+from zkcore.errors import FormatError, UsageError
+from zkcore.graph.system import System
+from zkcore.graph.witness import Tamper, Witness
+from zkcore.models import passes
+from zkcore.models.family import Sequence
+from zkcore.public import PublicFile
+from zkcore.setup import toolbox
+from zkcore.statement import Statement, digest
+from zkcore.transcript.channel import ProverChannel
+from zkcore.transcript.transcript import Transcript
+from zkcore.transcript.wire import Rows
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A commitment directory: the public file and what is behind it."""
+
+    public: PublicFile
+    weights: Mapping[str, torch.Tensor]
+    secrets: Mapping[str, Rows]
+
+    @staticmethod
+    def load(directory: Path) -> Owner:
+        commitment = public.load(directory / "public.zkc")
+        weights, secrets = _private(commitment, directory / "private" / "weights.safetensors")
+        return Owner(commitment, weights, secrets)
+
+    def generate(
+        self, prompt: tuple[int, ...], max_new_tokens: int, progress: Callable[[int], None] = lambda count: None
+    ) -> Sequence:
+        """Continue greedily with the integer model."""
+        setup = self.public.setup
+        if max_new_tokens < 1:
+            raise UsageError("--max-new-tokens must be at least 1")
+        if bad := [t for t in prompt if not 0 <= t < setup.architecture.vocab_size]:
+            raise UsageError(f"token {bad[0]} is not in the vocabulary of {setup.architecture.vocab_size}")
+        new = passes.generate(
+            setup.parts.family,
+            setup.architecture,
+            setup.quantisation,
+            setup.parts.registry,
+            self.weights,
+            prompt,
+            max_new_tokens,
+            progress,
+        )
+        return Sequence(prompt + new, len(prompt))
+
+
+def prove(
+    owner: Owner,
+    sequence: Sequence,
+    nonce: bytes,
+    cache_dir: Path | None,
+    progress: Progress = lambda stage: None,
+    tamper: Tamper | None = None,
+) -> bytes:
+    """The proof file's bytes: one teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier."""
+    setup, tools = owner.public.setup, toolbox(cache_dir)
+    progress("forward")
+    graph = setup.graph(sequence)
+    system = setup.parts.strategy.expand(graph, setup.quantisation.bits.table_bits)
+    given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights))
+    given.update({n: w.numpy() for n, w in owner.weights.items()})
+    witness = Witness(system, tools.kernels, given, tamper)
+    statement = answer_statement(owner.public, system, sequence, nonce)
+    channel = ProverChannel(_hedge(owner))
+    t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
+    weights = setup.adopt(t, owner.public.rows, owner.secrets)
+    setup.parts.driver(weights, progress).run(system, t, witness)
+    return files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce), [bytes(channel.proof)])
+
+
+def header(commitment: PublicFile, sequence: Sequence, nonce: bytes) -> dict[str, Any]:
+    return {
+        "commitment_sha256": digest(commitment.rows),
+        "prompt": list(sequence.tokens[: sequence.prompt_length]),
+        "output": list(sequence.generated),
+        "nonce": nonce.hex(),
+    }
+
+
+def answer_statement(commitment: PublicFile, system: System, sequence: Sequence, nonce: bytes) -> Statement:
+    prompt = sequence.tokens[: sequence.prompt_length]
+    return Statement(commitment.statement, prompt, sequence.generated, digest(system.describe()), nonce)
+
+
+def _hedge(owner: Owner) -> bytes:
+    return b"".join(r.blinds.tobytes() for r in owner.secrets.values() if r.blinds is not None)
+
+
+def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Rows]]:
+    """Weights and blinds; they must belong to the public file beside them."""
+    from zkcore.commitment.layout import Layout
+
+    if not path.exists():
+        raise UsageError(f"{path}: the private part of the commitment is missing")
+    log_width = commitment.setup.parts.scheme.log_width
+    try:
+        with safe_open(path, framework="pt") as f:
+            if (f.metadata() or {}).get("public_sha256") != commitment.sha256:
+                raise FormatError(f"{path}: it belongs to another public.zkc")
+            specs = commitment.setup.weights()
+            weights = {n: f.get_tensor(f"weight {n}").long() for n in specs}
+            blinds = {n: f.get_tensor(f"blinds {n}").numpy() for n in specs}
+    except SafetensorError as e:
+        raise FormatError(f"{path}: {e}") from None
+    secrets = {}
+    for name, spec in specs.items():
+        narrow = weights[name].to(torch.int32).numpy()
+        secrets[name] = Rows(_NO_REFS, Layout(spec.shape, log_width).rows(narrow), blinds[name])
+    return weights, secrets
+
+
+_NO_REFS = torch.zeros(0, dtype=torch.int64).numpy()

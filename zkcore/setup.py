@@ -1,0 +1,145 @@
+"""What both sides build from a commitment file's header: plugins, graph, scheme, tools. Nothing here reads a proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from zkcore import config as configuration
+from zkcore.backward import Driver, Progress, silent
+from zkcore.commitment.layout import count_rows
+from zkcore.commitment.scheme import Commitment, CommitmentScheme
+from zkcore.config import Config
+from zkcore.errors import FormatError
+from zkcore.field import native
+from zkcore.field.generators import Generators
+from zkcore.graph.builder import Builder
+from zkcore.graph.model import ModelGraph, Weight
+from zkcore.graph.system import System, freeze
+from zkcore.models.family import Architecture, ModelFamily
+from zkcore.models.family import Sequence as Tokens
+from zkcore.models.quantisation import Quantisation
+from zkcore.plugins import build_registry
+from zkcore.registry import Registry
+from zkcore.statement import ModelStatement
+from zkcore.strategy.strategy import Strategy
+from zkcore.transcript.transcript import Toolbox, Transcript
+from zkcore.transcript.wire import POINT_BYTES, Rows
+
+
+def toolbox(cache_dir: Path | None) -> Toolbox:
+    kernels = native.load()
+    return Toolbox(kernels, Generators(kernels, cache_dir))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the configuration chose from the registry."""
+
+    config: Config
+    registry: Registry
+    family: ModelFamily
+    strategy: Strategy
+    scheme: CommitmentScheme
+
+    @staticmethod
+    def of(config: Config, family: str) -> Parts:
+        registry = build_registry(config.plugins)
+        return Parts(
+            config,
+            registry,
+            registry.model_family(family)(),
+            registry.strategy(config.strategy.name)(config.strategy),
+            registry.commitment_scheme(config.commitment.name)(config.commitment.log_width),
+        )
+
+    def driver(self, weights: Mapping[str, Commitment], progress: Progress = silent) -> Driver:
+        return Driver(self.scheme, self.registry.lookup_argument(self.config.lookup)(), weights, progress)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model as its commitment file describes it."""
+
+    parts: Parts
+    architecture: Architecture
+    quantisation: Quantisation
+
+    def graph(self, sequence: Tokens) -> ModelGraph:
+        return self.parts.family.graph(self.architecture, self.quantisation, self.parts.registry, sequence)
+
+    def system(self, sequence: Tokens) -> System:
+        return self.parts.strategy.expand(self.graph(sequence), self.quantisation.bits.table_bits)
+
+    def weights(self) -> dict[str, Weight]:
+        """Their names, shapes and intervals, the same for every sequence."""
+        return self.graph(Tokens((0, 0), 1)).weights()
+
+    def certificate(self) -> System:
+        """Every weight lies in its declared interval: without that, the overflow analysis has no ground."""
+        builder = Builder(self.quantisation.bits.table_bits)
+        for name, w in self.weights().items():
+            tensor = builder.weight(name, w.shape, w.lo, w.hi)
+            letters = "abcdefgh"[: len(w.shape)]
+            builder.nonneg(f"{name}.range", letters, tensor[letters] - w.lo, (w.hi - w.lo).bit_length())
+        return freeze(builder)
+
+    def row_bytes(self) -> int:
+        shapes = [w.shape for w in self.weights().values()]
+        return POINT_BYTES * count_rows(shapes, self.parts.scheme.log_width)
+
+    def adopt(self, t: Transcript, rows: bytes, secrets: Mapping[str, Rows] | None = None) -> dict[str, Commitment]:
+        """The weights' commitments, cut from the commitment file."""
+        out, start = {}, 0
+        for name, w in self.weights().items():
+            size = POINT_BYTES * count_rows([w.shape], self.parts.scheme.log_width)
+            secret = secrets[name] if secrets else None
+            out[name] = self.parts.scheme.adopt(t, w.shape, rows[start : start + size], secret)
+            start += size
+        return out
+
+    def header(self) -> dict[str, Any]:
+        return {
+            "config": self.parts.config.model_dump(mode="json"),
+            "plugins": plugin_list(self.parts.registry),
+            "architecture": self.architecture.model_dump(mode="json"),
+            "quantisation": self.quantisation.model_dump(mode="json"),
+        }
+
+    def statement(self, tokenizer_sha256: str, commitment_sha256: str) -> ModelStatement:
+        h = self.header()
+        return ModelStatement(
+            1,
+            h["config"],
+            tuple((n, v) for n, v in h["plugins"]),
+            h["architecture"],
+            h["quantisation"],
+            tokenizer_sha256,
+            commitment_sha256,
+        )
+
+
+def plugin_list(registry: Registry) -> list[list[str]]:
+    return [[p.name, p.version] for p in registry.plugins]
+
+
+def from_header(header: Mapping[str, Any]) -> Setup:
+    """Rebuild a setup; the plugins that made the commitment must be here in the same versions."""
+    try:
+        config = configuration.parse(header["config"], "commitment file")
+        family = str(header["architecture"]["family"])
+        parts = Parts.of(config, family)
+        _same_plugins(header["plugins"], plugin_list(parts.registry))
+        quantisation = Quantisation.model_validate({**header["quantisation"]})
+        return Setup(parts, parts.family.parse(header["architecture"]), quantisation)
+    except (KeyError, TypeError, ValidationError) as e:
+        raise FormatError(f"commitment file: its header is malformed: {e}") from None
+
+
+def _same_plugins(wanted: Sequence[Sequence[str]], here: Sequence[Sequence[str]]) -> None:
+    if [list(p) for p in wanted] != [list(p) for p in here]:
+        raise FormatError(f"the commitment was made with plugins {wanted}, here are {here}")

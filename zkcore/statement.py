@@ -1,0 +1,61 @@
+"""The statement: all that is public about an answer, absorbed whole before anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FORMAT_VERSION = 1
+
+
+def canonical(value: object) -> bytes:
+    """One encoding for each value: sorted keys, no spaces, no floats."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class ModelStatement:
+    """What a commitment file says about a model; part of every answer's statement."""
+
+    format_version: int
+    config: Mapping[str, Any]
+    plugins: tuple[tuple[str, str], ...]
+    architecture: Mapping[str, Any]
+    quantisation: Mapping[str, Any]
+    tokenizer_sha256: str
+    commitment_sha256: str  # of the weights' rows
+
+    def encode(self) -> bytes:
+        return canonical({"kind": "model", **asdict(self)})
+
+
+@dataclass(frozen=True)
+class Statement:
+    """There are weights W with Com(W) = C such that IntegerModel(W, prompt) = output.
+
+    `system_sha256`: of the relations both sides derive for this sequence length. `nonce` comes from the client."""
+
+    model: ModelStatement
+    prompt: tuple[int, ...]
+    output: tuple[int, ...]
+    system_sha256: str
+    nonce: bytes = b""
+
+    def encode(self) -> bytes:
+        """The nonce follows the commitment: whoever commits cannot have known it."""
+        rest = {
+            "kind": "answer",
+            "prompt": list(self.prompt),
+            "output": list(self.output),
+            "system": self.system_sha256,
+            "nonce": self.nonce.hex(),
+        }
+        model, rest_bytes = self.model.encode(), canonical(rest)
+        return len(model).to_bytes(8, "big") + model + rest_bytes

@@ -1,0 +1,33 @@
+"""Layer by layer, as zkLLM's demonstration does: the block is unrolled. Folding is measured against this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from zkcore.config import StrategyConfig
+from zkcore.graph.arrays import Array
+from zkcore.graph.builder import Builder
+from zkcore.graph.model import ModelGraph, place
+from zkcore.graph.system import System, freeze
+
+if TYPE_CHECKING:
+    from torch import Tensor as TorchTensor
+
+
+class PerLayer:
+    name = "per_layer"
+
+    def __init__(self, config: StrategyConfig) -> None:
+        self._trees = config.lookup_trees
+
+    def expand(self, graph: ModelGraph, table_bits: int) -> System:
+        builder, carry = Builder(table_bits), None
+        for scope, stage in graph.stages():
+            builder.group = scope.rstrip(".") if self._trees == "each_layer" else ""
+            carry = place(builder, graph, scope, stage, carry)
+        return freeze(builder)
+
+    def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
+        return {n: v.cpu().numpy().reshape(system.tensors[n].shape) for n, v in store.items() if n in system.tensors}
+

@@ -1,0 +1,88 @@
+"""Checking an answer: a pure function of two files. Rejects by raising; torch and transformers are never imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zkcore import proof as files
+from zkcore.backward import Progress, silent
+from zkcore.errors import FormatError, ProofRejected
+from zkcore.models.family import Sequence
+from zkcore.public import PublicFile
+from zkcore.setup import toolbox
+from zkcore.statement import Statement, digest
+from zkcore.transcript.channel import VerifierChannel
+from zkcore.transcript.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the client knows: the prompt it sent, the text it got, the nonce it chose. None: not checked."""
+
+    prompt: str | None = None
+    text: str | None = None
+    nonce: bytes = b""
+
+
+def verify(
+    commitment: PublicFile, proof: bytes, expected: Expected, cache_dir: Path | None, progress: Progress = silent
+) -> Statement:
+    """The accepted statement, or ProofRejected."""
+    try:
+        container = files.unpack(proof, files.PROOF_MAGIC, "proof")
+    except FormatError as e:
+        raise ProofRejected("malformed proof file", str(e)) from None
+    sequence = _sequence(container.header, commitment)
+    _expect(commitment, sequence, container.header, expected)
+    check_certificate(commitment, cache_dir, progress)
+    setup = commitment.setup
+    system = setup.system(sequence)
+    statement = Statement(
+        commitment.statement,
+        sequence.tokens[: sequence.prompt_length],
+        sequence.generated,
+        digest(system.describe()),
+        expected.nonce,
+    )
+    channel = VerifierChannel(container.body)
+    t = Transcript(channel, toolbox(cache_dir), statement.encode(), hiding=setup.parts.config.zero_knowledge)
+    setup.parts.driver(setup.adopt(t, commitment.rows), progress).run(system, t, None)
+    return statement
+
+
+def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> None:
+    """The weights lie in their intervals: proved once, by the owner, in the commitment file."""
+    setup = commitment.setup
+    progress("weight ranges")
+    statement = b"weight ranges" + commitment.statement.encode()
+    channel = VerifierChannel(commitment.certificate)
+    t = Transcript(channel, toolbox(cache_dir), statement, hiding=setup.parts.config.zero_knowledge)
+    setup.parts.driver(setup.adopt(t, commitment.rows)).run(setup.certificate(), t, None)
+
+
+def _sequence(header: dict[str, Any], commitment: PublicFile) -> Sequence:
+    """The header's tokens, within the model's bounds."""
+    if set(header) != {"commitment_sha256", "prompt", "output", "nonce"}:
+        raise ProofRejected("malformed proof file", "unknown or missing header keys")
+    if header["commitment_sha256"] != digest(commitment.rows):
+        raise ProofRejected("wrong commitment", "the proof is about another model")
+    prompt, output, a = header["prompt"], header["output"], commitment.setup.architecture
+    for name, tokens in (("prompt", prompt), ("output", output)):
+        if not isinstance(tokens, list) or not tokens:
+            raise ProofRejected("malformed proof file", f"{name} must be a list of tokens")
+        if not all(type(t) is int and 0 <= t < a.vocab_size for t in tokens):
+            raise ProofRejected("token out of vocabulary", name)
+    if len(prompt) + len(output) > a.max_positions:
+        raise ProofRejected("sequence too long", f"the model has {a.max_positions} positions")
+    return Sequence((*prompt, *output), len(prompt))
+
+
+def _expect(commitment: PublicFile, sequence: Sequence, header: dict[str, Any], expected: Expected) -> None:
+    if header["nonce"] != expected.nonce.hex():
+        raise ProofRejected("wrong nonce")
+    if expected.prompt is not None and commitment.codec.encode(expected.prompt) != sequence.tokens[: sequence.prompt_length]:
+        raise ProofRejected("wrong prompt", "the proof answers another prompt")
+    if expected.text is not None and commitment.codec.decode(sequence.generated) != expected.text:
+        raise ProofRejected("wrong text", "the proof is about another answer")
