@@ -105,13 +105,13 @@ def prove(
     tokens = codec.encode(prompt)
     reporter.stage("generate")
     sequence = owner.generate(tokens, max_new_tokens, lambda n: reporter.stage("generate", f"token {n}"))
-    data = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter))
+    made = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter))
     reporter.stage("write")
-    files.write(Path(out), data)
+    files.write(Path(out), made.data)
     reporter.close()
-    return ProveResult(
-        prompt, codec.decode(sequence.generated), len(sequence.generated), len(data), list(reporter.stages), []
-    )
+    stages = [StageTime(s.name, s.seconds, made.sections.get(s.name, 0)) for s in reporter.stages]
+    text, count = codec.decode(sequence.generated), len(sequence.generated)
+    return ProveResult(prompt, text, count, len(made.data), stages, list(made.sections.items()))
 
 
 def verify(
@@ -146,9 +146,9 @@ def verify(
 
 def inspect(file: Path) -> dict[str, Any]:
     """What a configuration, commitment or proof file says, without checking it."""
-    from zkcore.inspection import describe
+    from zkcore import inspection
 
-    return describe(Path(file))
+    return inspection.describe(Path(file))
 
 
 def _stages(reporter: Reporter) -> Callable[[str], None]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from zkcore.claim import Claim
 from zkcore.commitment.scheme import Commitment, CommitmentScheme, Opening
+from zkcore.errors import GraphError
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
@@ -42,10 +44,13 @@ class Driver:
 
     def run(self, system: System, t: Transcript, witness: Witness | None) -> None:
         self.committed = dict(self.weights)
+        for tensor in system.of_kind("weight"):
+            if tensor.name in self.weights and self.weights[tensor.name].layout.shape != tensor.shape:
+                raise GraphError(f"{tensor.name}: committed in another shape")
         session = Session(system, t, witness, lambda name, shape, make: self._commit(t, name, shape, make))
         self.progress("commit")
         for tensor in system.of_kind("committed"):
-            self._commit(t, tensor.name, tensor.shape, lambda n=tensor.name: session.data().array(n))
+            self._commit(t, tensor.name, tensor.shape, partial(_array, session, tensor.name))
         self.progress("lookups")
         self._lookups(session)
         self.progress("backward")
@@ -62,6 +67,8 @@ class Driver:
         t.finish()
 
     def _commit(self, t: Transcript, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
+        if name in self.committed:
+            raise GraphError(f"{name}: committed twice; claims about one would be opened in the other")
         self.committed[name] = self.scheme.commit(t, f"commit {name}", shape, make)
 
     def _lookups(self, session: Session) -> None:
@@ -88,6 +95,10 @@ class Driver:
         ]
 
 
+def _array(session: Session, name: str) -> Array:
+    return session.data().array(name)
+
+
 def _reduce(session: Session, relation: Relation, claim: Claim) -> None:
     if relation.kind == "einsum":
         einsum.reduce(session, relation, claim)
@@ -100,9 +111,7 @@ def _reduce(session: Session, relation: Relation, claim: Claim) -> None:
 def _zero(session: Session, relation: Relation) -> None:
     """A multilinear extension that vanishes at a random point is zero. Error: variables / r."""
     shape = session.system.domain(relation)
-    at = {
-        x: session.t.challenges("zero", num_vars(n)) for x, n in zip(relation.spec, shape, strict=True)
-    }
+    at = {x: session.t.challenges("zero", num_vars(n)) for x, n in zip(relation.spec, shape, strict=True)}
     value = session.affine(relation.exprs[0], at, _real(session, relation, at))
     session.t.require_zero(value, relation.name)
 

@@ -33,6 +33,8 @@ class ClaimLedger:
     def add(self, claim: Claim) -> None:
         if claim.tensor in self._closed:
             raise GraphError(f"a claim about {claim.tensor} after its claims were discharged")
+        if self.get(claim.tensor, claim.place) is not None:
+            raise GraphError(f"a second claim about {claim.tensor} at one place would hide the first")
         self._open.setdefault(claim.tensor, {})[claim.place] = claim.value
 
     def take(self, tensor: str) -> list[Claim]:

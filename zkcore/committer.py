@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from zkcore import evaluation
 from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
 from zkcore.graph.witness import Witness
-from zkcore.models import checkpoint, evaluate, passes, quantisation
+from zkcore.models import checkpoint, passes, quantisation
 from zkcore.models.family import Architecture
 from zkcore.models.text import TextCodec
 from zkcore.setup import Parts, Setup, toolbox
@@ -36,7 +38,7 @@ class Stages(Protocol):
 class Committed:
     parameters: int
     commitment_bytes: int
-    accuracy: evaluate.Accuracy
+    accuracy: evaluation.Accuracy
     sections: tuple[tuple[str, int], ...]
 
 
@@ -60,8 +62,8 @@ def commit(
     report.stage("range proof")
     certificate = _certificate(setup, tools, statement.encode(), rows, secrets, weights)
     report.stage("compare")
-    held_out = evaluate.windows(codec.encode(texts[1]), config.calibration.window, config.calibration.tokens)
-    accuracy = evaluate.compare(setup, weights, model_dir, held_out)
+    held_out = evaluation.windows(codec.encode(texts[1]), config.calibration.window, config.calibration.tokens)
+    accuracy = evaluation.compare(setup, weights, model_dir, held_out)
     packed = codec.compressed()
     header = {**setup.header(), "tokenizer": [len(packed), codec.sha256], "rows_sha256": digest(rows)}
     public = files.pack(files.COMMITMENT_MAGIC, header, [packed, rows, certificate])
@@ -76,7 +78,7 @@ def _calibrated(
 ) -> quantisation.Quantisation:
     c = parts.config
     length = min(c.calibration.window, architecture.max_positions - 1)
-    windows = evaluate.windows(tokens, length, c.calibration.tokens)
+    windows = evaluation.windows(tokens, length, c.calibration.tokens)
     if not windows:
         raise UsageError("the calibration text is too short: give at least a paragraph")
     if max(tokens) >= architecture.vocab_size:
@@ -117,11 +119,11 @@ def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torc
 
 def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, torch.Tensor]) -> tuple[bytes, dict[str, Rows]]:
     """The weights' commitment rows as bytes, and what is inside them."""
-    channel = ProverChannel(b"weights")
+    channel = ProverChannel(digest(b"".join(w.numpy().tobytes() for w in weights.values())).encode())
     t = Transcript(channel, tools, b"weights")
     scheme, secrets = setup.parts.scheme, {}
     for name, spec in setup.weights().items():
-        secrets[name] = scheme.commit(t, name, spec.shape, lambda n=name: weights[n].numpy()).rows
+        secrets[name] = scheme.commit(t, name, spec.shape, weights[name].numpy).rows
     return bytes(channel.proof), secrets
 
 
@@ -133,7 +135,7 @@ def _certificate(
     secrets: Mapping[str, Rows],
     weights: Mapping[str, torch.Tensor],
 ) -> bytes:
-    channel = ProverChannel(_secret(secrets))
+    channel = ProverChannel(_secret(secrets) + statement)
     t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
     given = {n: w.numpy() for n, w in weights.items()}
@@ -155,7 +157,7 @@ def _write(
     public: bytes,
     weights: Mapping[str, torch.Tensor],
     secrets: Mapping[str, Rows],
-    accuracy: evaluate.Accuracy,
+    accuracy: evaluation.Accuracy,
 ) -> None:
     tensors = {f"weight {n}": _narrow(w.numpy()) for n, w in weights.items()}
     for name, rows in secrets.items():
@@ -166,10 +168,8 @@ def _write(
     files.write(out / PUBLIC, public)
 
 
-def _narrow(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _narrow(values: NDArray[Any]) -> NDArray[Any]:
     for dtype in (np.int8, np.int16, np.int32):
         if values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max:
             return values.astype(dtype)
     return values
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pluggy
 
@@ -12,7 +12,9 @@ from zkcore.graph.op import Op
 from zkcore.subprotocols.lookup import LookupArgument
 
 if TYPE_CHECKING:
+    from zkcore.config import StrategyConfig
     from zkcore.models.family import ModelFamily
+    from zkcore.strategy.strategy import Strategy
 
 PROJECT = "zkcore"  # of the hook markers, and the entry-point group
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -21,7 +23,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 OpFactory = Callable[..., Op]  # its arguments are the slot's business
 LookupArgumentFactory = Callable[[], LookupArgument]
 CommitmentSchemeFactory = Callable[[int], CommitmentScheme]  # log2 of the row width
-StrategyFactory = Callable[..., Any]
+StrategyFactory = Callable[["StrategyConfig"], "Strategy"]
 ModelFamilyFactory = Callable[[], "ModelFamily"]
 
 
@@ -50,7 +52,8 @@ def register_ops(register: RegisterOp) -> None:
     """Offer ops.
 
     :param register: ``register(slot, name, factory)``. The slot says which place in a model the op fills: "mlp" (the
-        name is then the checkpoint's ``hidden_act``, such as "silu") or "attention".
+        name is the checkpoint's ``hidden_act``, such as "silu"; ``factory(glu_settings)``) or "attention" (the name is
+        the configuration's ``model.attention.name``; ``factory(attention_settings, tile)``).
     """
 
 
@@ -74,7 +77,7 @@ def register_commitment_schemes(register: RegisterCommitmentScheme) -> None:
 def register_strategies(register: RegisterStrategy) -> None:
     """Offer ways to prove the repeated block of a model.
 
-    :param register: ``register(name, factory)``.
+    :param register: ``register(name, factory)``; the factory gets the configuration's ``strategy`` section.
     """
 
 

@@ -28,6 +28,14 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Proof:
+    """A proof file's bytes, and how many of them each stage of the driver wrote."""
+
+    data: bytes
+    sections: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Owner:
     """A commitment directory: the public file and what is behind it."""
 
@@ -70,8 +78,8 @@ def prove(
     cache_dir: Path | None,
     progress: Progress = lambda stage: None,
     tamper: Tamper | None = None,
-) -> bytes:
-    """The proof file's bytes: one teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier."""
+) -> Proof:
+    """One teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier."""
     setup, tools = owner.public.setup, toolbox(cache_dir)
     progress("forward")
     graph = setup.graph(sequence)
@@ -80,11 +88,20 @@ def prove(
     given.update({n: w.numpy() for n, w in owner.weights.items()})
     witness = Witness(system, tools.kernels, given, tamper)
     statement = answer_statement(owner.public, system, sequence, nonce)
-    channel = ProverChannel(_hedge(owner))
+    channel = ProverChannel(_hedge(owner) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     weights = setup.adopt(t, owner.public.rows, owner.secrets)
-    setup.parts.driver(weights, progress).run(system, t, witness)
-    return files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce), [bytes(channel.proof)])
+    sizes: dict[str, int] = {}
+
+    def stage(name: str) -> None:
+        sizes[name] = len(channel.proof)
+        progress(name)
+
+    setup.parts.driver(weights, stage).run(system, t, witness)
+    data = files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce), [bytes(channel.proof)])
+    ends = [*list(sizes.values())[1:], len(channel.proof)]
+    stages = {name: end - start for (name, start), end in zip(sizes.items(), ends, strict=True)}
+    return Proof(data, {"header": len(data) - len(channel.proof), **stages})
 
 
 def header(commitment: PublicFile, sequence: Sequence, nonce: bytes) -> dict[str, Any]:

@@ -103,4 +103,14 @@ class Relation:
         """Canonical content for the statement."""
         exprs = [[e.const, [list(t) for t in e.terms]] for e in self.exprs]
         table = [self.table.name, self.table.digest] if self.table else None
-        return [self.kind, self.name, self.spec, exprs, list(self.outs), table, self.mask, self.mask_letters, self.group]
+        return [
+            self.kind,
+            self.name,
+            self.spec,
+            exprs,
+            list(self.outs),
+            table,
+            self.mask,
+            self.mask_letters,
+            self.group,
+        ]

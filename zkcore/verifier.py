@@ -82,7 +82,10 @@ def _sequence(header: dict[str, Any], commitment: PublicFile) -> Sequence:
 def _expect(commitment: PublicFile, sequence: Sequence, header: dict[str, Any], expected: Expected) -> None:
     if header["nonce"] != expected.nonce.hex():
         raise ProofRejected("wrong nonce")
-    if expected.prompt is not None and commitment.codec.encode(expected.prompt) != sequence.tokens[: sequence.prompt_length]:
+    if (
+        expected.prompt is not None
+        and commitment.codec.encode(expected.prompt) != sequence.tokens[: sequence.prompt_length]
+    ):
         raise ProofRejected("wrong prompt", "the proof answers another prompt")
     if expected.text is not None and commitment.codec.decode(sequence.generated) != expected.text:
         raise ProofRejected("wrong text", "the proof is about another answer")

@@ -499,20 +499,19 @@ def expand(template: str, slots: dict[str, str], rng: random.Random) -> str:
     return "".join(out).format_map(slots)
 
 
-def _character(rng: random.Random, taken: set[str]) -> tuple[str, str, tuple[str, str, str]]:
-    kind = rng.choice([kind for kind in KINDS if kind not in taken])
-    pronouns = CHILDREN.get(kind) or rng.choice((HE, SHE))
-    name = rng.choice([name for name in NAMES[pronouns] if name not in taken])
-    taken |= {kind, name}
-    return kind, name, pronouns
+def _character(rng: random.Random, pronouns: tuple[str, str, str], taken: str = "") -> tuple[str, str]:
+    """A kind and a name that go with the pronouns."""
+    kinds = [kind for kind in KINDS if kind != taken and CHILDREN.get(kind, pronouns) == pronouns]
+    return rng.choice(kinds), rng.choice(NAMES[pronouns])
 
 
 def _slots(rng: random.Random) -> dict[str, str]:
     """Fix everything one story talks about."""
-    taken: set[str] = set()
-    kind, name, (he, him, his) = _character(rng, taken)
-    fkind, friend, (fhe, fhim, fhis) = _character(rng, taken)
-    animals = [animal for animal in KINDS if animal not in taken and animal not in CHILDREN]
+    hero, other = rng.sample((HE, SHE), 2)  # so that no "he" or "she" is ever in doubt
+    kind, name = _character(rng, hero)
+    fkind, friend = _character(rng, other, kind)
+    (he, him, his), (fhe, fhim, fhis) = hero, other
+    animals = [animal for animal in KINDS if animal not in (kind, fkind) and animal not in CHILDREN]
     kind3, kind4 = rng.sample(animals, 2)
     place, place2 = rng.sample(sorted(PLACES), 2)
     colour, colour2 = rng.sample(COLOURS, 2)

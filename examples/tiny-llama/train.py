@@ -48,7 +48,7 @@ class Plan:
     heads: int = 4
     context: int = 256
     stories: int = 40_000
-    steps: int = 4800
+    steps: int = 4400
     batch: int = 8
     learning_rate: float = 2e-3
     warmup: int = 200
@@ -190,6 +190,10 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, plan: Plan, out: Path) -
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOS, pad_token=EOS, model_max_length=plan.context
     ).save_pretrained(out)
+    settings = json.loads((out / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings.pop("backend", None)
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"  # the one name that old and new transformers both know
+    (out / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

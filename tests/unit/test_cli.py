@@ -42,6 +42,7 @@ class Proved:
     proof_bytes: int = 4_321
     stages: list[StageTime] = field(default_factory=lambda: list(STAGES))
     sections: list[tuple[str, int]] = field(default_factory=lambda: [("openings", 1_234)])
+    zero_knowledge: bool = False
 
 
 @dataclass
@@ -135,6 +136,8 @@ def test_prove_passes_its_arguments_on(run: Run, api: FakeApi, tmp_path: Path) -
     assert api.calls == [("prove", (Path("made"), "Hi", 4, Path(file)), {"nonce": "ü".encode()})]
     assert "Once upon a time" in out
     assert "4,321 bytes" in out
+    assert "1,234" in out
+    assert "NOT ZERO KNOWLEDGE" in out
     assert "forward" in err
     assert "half way" in err
     assert "half way" not in out
@@ -284,7 +287,6 @@ class FakeVerifier:
 def model(tmp_path: Path) -> list[str]:
     """The demo's options."""
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "heldout.txt").write_text("text")
     (tmp_path / "c.yaml").write_text("")
     return ["--dir", str(tmp_path / "model"), "--config", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "out")]
 
@@ -305,7 +307,6 @@ def test_the_demo_shows_everything(run: Run, api: FakeApi, monkeypatch: pytest.M
     code, out, _ = run("demo", *model, "--prompt", "-x", "--max-new-tokens", "3")
     assert code == 0
     assert [c[0] for c in api.calls] == ["commit", "prove"]
-    assert api.calls[0][2] == {"calibrate": None, "heldout": Path(model[1]) / "heldout.txt"}
     assert api.calls[1][1][1:3] == ("-x", 3)
     assert "--prompt=-x" in verifier.commands[0]
     for text in (

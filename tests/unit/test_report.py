@@ -78,8 +78,8 @@ def test_printable(text: str, safe: str) -> None:
 
 
 def test_cells() -> None:
-    cells = [1234567, 0.25, True, None, "x", [1000, "a"], {"k": 2000}]
-    assert [str(plain(c)) for c in cells] == ["1,234,567", "0.25", "yes", "-", "x", "1,000, a", "k: 2,000"]
+    cells = [1234567, 0.25, True, None, "x", [1000, ("a", 1)], {"k": [2000]}]
+    assert [str(plain(c)) for c in cells] == ["1,234,567", "0.25", "yes", "-", "x", "1,000, (a, 1)", "k: (2,000)"]
 
 
 def test_the_stage_table_has_a_sum_and_bytes_only_where_known() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zkcore.cli.output import Output
+from zkcore.report.progress import StageTime
 from zkcore.report.tables import pairs_table, rows_table, section_tables, stage_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(
     add_completion=False,
@@ -51,7 +56,9 @@ def commit(
         done = api.commit(model_dir, config, out, calibrate=calibrate, heldout=heldout, report=report)
     content = asdict(done)
     line = f"committed to {done.parameters:,} parameters: share {out / 'public.zkc'}, keep {out / 'private'}"
-    output.result("commit", content, line, stage_table(done.stages), pairs_table("Commitment", _figures(content)))
+    tables = [*_tables(content, done.stages), pairs_table("Commitment", _figures(content))]
+    output.result("commit", content, line, *tables)
+    output.warn_clear(content)
 
 
 @app.command()
@@ -69,9 +76,10 @@ def prove(
     output: Output = ctx.obj
     with output.reporting() as report:
         done = api.prove(commitment_dir, prompt, max_new_tokens, out, nonce=nonce.encode(), report=report)
-    tables = [stage_table(done.stages), rows_table("Proof", ("section", "bytes"), done.sections)]
-    output.result("prove", asdict(done), f"{done.prompt}{done.text}", *tables)
+    content = asdict(done)
+    output.result("prove", content, f"{done.prompt}{done.text}", *_tables(content, done.stages))
     output.say(f"proof of {done.tokens:,} tokens, {done.proof_bytes:,} bytes: {out}")
+    output.warn_clear(content)
 
 
 @app.command()
@@ -95,7 +103,7 @@ def verify(
     output.result(
         "accepted", content, "accepted", stage_table(accepted.stages), pairs_table("Proved", _figures(content))
     )
-    output.warn_clear(accepted.zero_knowledge)
+    output.warn_clear(content)
 
 
 @app.command()
@@ -136,4 +144,10 @@ def demo(
 
 
 def _figures(content: dict[str, Any]) -> dict[str, Any]:
-    return {k.replace("_", " "): v for k, v in content.items() if k != "stages"}
+    return {k.replace("_", " "): v for k, v in content.items() if k not in ("stages", "sections")}
+
+
+def _tables(content: dict[str, Any], stages: Sequence[StageTime]) -> list[Table]:
+    """Where time and bytes went."""
+    sections = content.get("sections")
+    return [stage_table(stages), *([rows_table("File", ("section", "bytes"), sections)] if sections else [])]

@@ -50,21 +50,13 @@ class Demo:
     def _commit(self) -> None:
         from zkcore import api
 
-        texts = {k: p for k, p in self._texts().items() if p.exists()}
         with self.output.reporting() as report:
-            done = api.commit(
-                self.model,
-                self.config,
-                self.place / "commitment",
-                calibrate=texts.get("calibration"),
-                heldout=texts.get("heldout"),
-                report=report,
-            )
-        line = f"committed to {done.parameters:,} parameters in {done.commitment_bytes:,} bytes"
+            done = api.commit(self.model, self.config, self.place / "commitment", report=report)
+        line = (
+            f"committed to {done.parameters:,} parameters in {done.commitment_bytes:,} bytes; perplexity of the float "
+            f"model {done.perplexity_float:.4f}, of the integer model {done.perplexity_integer:.4f}"
+        )
         self.output.result("commit", asdict(done), line, stage_table(done.stages, "Commit"))
-
-    def _texts(self) -> dict[str, Path]:
-        return {name: self.model / f"{name}.txt" for name in ("calibration", "heldout")}
 
     def _prove(self, prompt: str, max_new_tokens: int) -> Path:
         from zkcore import api
@@ -88,7 +80,7 @@ class Demo:
         stages = [StageTime(**s) for s in said.get("stages", [])]
         tables = [stage_table(stages, "Verify")] if stages else []
         self.output.result("verdict", content, f"{what}: {verdict}", *tables)
-        self.output.warn_clear(said.get("zero_knowledge", True))
+        self.output.warn_clear(said)
         if done.returncode != code:
             raise DemoFailed(f"{what}: the verifier's exit code is {done.returncode}, it must be {code}")
 

@@ -49,8 +49,9 @@ class Output:
         if not self.json:
             console().print(printable(text), style=style or None, soft_wrap=True)
 
-    def warn_clear(self, zero_knowledge: bool) -> None:
-        if not zero_knowledge:
+    def warn_clear(self, content: dict[str, Any]) -> None:
+        """For results that say which mode they were made in."""
+        if not content.get("zero_knowledge", True):
             self.say(HIDES_NOTHING, style="bold red")
 
     def failure(self, error: Exception) -> int:

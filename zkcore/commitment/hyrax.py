@@ -3,7 +3,8 @@
 For claim t at (a_t, b_t) on a tensor with rows C_{t,i}: fold the rows at the claim's own row point, L_t = sum_i
 eq(a_t, i) row_i. One short sumcheck over the columns moves all claims to one point rho:
 
-    sum_t gamma^t v_t = sum_x sum_t gamma^t L_t(x) eq(b_t, x)   ->   <sum_t w_t L_t, eq(rho)> = final,  w_t = gamma^t eq(b_t, rho)
+    sum_t gamma^t v_t = sum_x sum_t gamma^t L_t(x) eq(b_t, x)
+    ->  <sum_t w_t L_t, eq(rho)> = final,  w_t = gamma^t eq(b_t, rho)
 
 which is one inner product inside sum_t w_t sum_i eq(a_t, i) C_{t,i}. No evaluation is revealed: `final` is pinned as a
 commitment. Tensor rows have generators of their own, apart from the evaluation's: the soundness of the inner product
@@ -18,6 +19,7 @@ import numpy as np
 
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening
+from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, FieldArray, Sumcheck
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
@@ -26,7 +28,7 @@ from zkcore.transcript import inner_product
 from zkcore.transcript.rounds import run_rounds, weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
-from zkcore.transcript.wire import Combination, Rows
+from zkcore.transcript.wire import POINT_BYTES, Combination, Rows
 
 
 class Hyrax:
@@ -42,9 +44,12 @@ class Hyrax:
         return Commitment(layout, rows)
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
+        layout = Layout(shape, self.log_width)
+        if len(rows) != len(layout.row_ids) * POINT_BYTES:
+            raise ProofRejected("wrong number of commitment rows", f"a tensor of shape {shape}")
         refs = t.wire().adopt(rows)
         inside, blinds = (secret.inside, secret.blinds) if secret else (None, None)
-        return Commitment(Layout(shape, self.log_width), Rows(refs, inside, blinds))
+        return Commitment(layout, Rows(refs, inside, blinds))
 
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
         """Error: (claims + 2 log width) / r, plus the inner product's."""
@@ -58,7 +63,7 @@ class Hyrax:
         if t.proving:
             folded = [self._fold(t, o, a) for o, (a, _) in zip(openings, places, strict=True)]
             prover = self._sumcheck(t, powers, folded, [b for _, b in places])
-        rho, final = run_rounds(t.message, t.challenge, total, self.log_width, 2, prover)  # type: ignore[arg-type]
+        rho, final = run_rounds(t.message, t.challenge, total, self.log_width, 2, prover)
         weights = [p * eq(b, rho) % MODULUS for p, (_, b) in zip(powers, places, strict=True)]
         self._inner_product(t, openings, [a for a, _ in places], weights, folded, (rho, final))
 
@@ -69,7 +74,7 @@ class Hyrax:
             raise TypeError("the prover must know what it opens")
         k, width = t.kernels, 1 << layout.columns
         folded = k.contract(rows.inside, 1, width, k.eq_table(row_point)[layout.row_ids])
-        return arrays.pad_to(folded, (1 << self.log_width,))  # type: ignore[return-value]
+        return arrays.pad_to(folded, (1 << self.log_width,))
 
     def _sumcheck(
         self, t: Transcript, powers: Sequence[int], folded: Sequence[FieldArray], columns: Sequence[Point]
@@ -93,8 +98,7 @@ class Hyrax:
     ) -> None:
         k, wire, (rho, final) = t.kernels, t.wire(), last
         scalars = [
-            k.eq_table(a, w)[o.commitment.layout.row_ids]
-            for a, w, o in zip(row_points, weights, openings, strict=True)
+            k.eq_table(a, w)[o.commitment.layout.row_ids] for a, w, o in zip(row_points, weights, openings, strict=True)
         ]
         pin = t.pin(final)
         secret = None
@@ -103,9 +107,7 @@ class Hyrax:
             secret = vector, sum(k.dot(_blinds(o), s) for o, s in zip(openings, scalars, strict=True)) % MODULUS
         commitment = Combination([(o.commitment.rows.refs, s) for o, s in zip(openings, scalars, strict=True)])
         bases = wire.generators.take("tensor", 1 << self.log_width)
-        instance = inner_product.Instance(
-            bases, wire.message_bases[:1], k.eq_table(rho), commitment, pin, secret
-        )
+        instance = inner_product.Instance(bases, wire.message_bases[:1], k.eq_table(rho), commitment, pin, secret)
         inner_product.prove(wire, "opening", instance)
 
 

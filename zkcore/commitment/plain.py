@@ -56,7 +56,7 @@ def _wire(t: Transcript) -> Wire:
 
 def _scalars(t: Transcript, rows: Array) -> list[int]:
     if arrays.is_field(rows):
-        return t.kernels.to_scalars(rows)  # type: ignore[arg-type]
+        return t.kernels.to_scalars(rows)
     return [int(v) % MODULUS for v in rows.ravel()]
 
 

@@ -52,16 +52,21 @@ class FractionTree(Protocol):
 
     def layer(self, depth: int, point: Sequence[int], batch: int) -> Sumcheck:
         """Sumcheck over `depth` variables for  sum_y eq(point, y) * [(p0 + batch*q0)(y) * q1(y) + p1(y) * q0(y)],
-        where p0, p1, q0, q1 are the children of the 2^depth nodes at `depth`. Degree 3; `finals` gives p0, p1, q0, q1."""
+        where p0, p1, q0, q1 are the children of the 2^depth nodes at `depth`. Degree 3; `finals`: p0, p1, q0, q1."""
         ...
 
 
 class Leaves(Protocol):
     """A run of 2^k leaves: num = numerator column, den = constant + sum of coefficient * column."""
 
-    numerator: Column
-    constant: int
-    denominator: Sequence[tuple[int, Column]]
+    @property
+    def numerator(self) -> Column: ...
+
+    @property
+    def constant(self) -> int: ...
+
+    @property
+    def denominator(self) -> Sequence[tuple[int, Column]]: ...
 
 
 class FieldKernels(Protocol):
@@ -108,7 +113,7 @@ class FieldKernels(Protocol):
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
     ) -> Sumcheck:
-        """Tables have 2^n entries (n may be 0). Without `eq_point` the factor eq(w, x) is absent; with it, `degree` counts it."""
+        """Tables have 2^n entries, n >= 0. Without `eq_point` the factor eq(w, x) is absent; `degree` counts it."""
         ...
 
     def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> FractionTree:
@@ -157,5 +162,5 @@ class Kernels(FieldKernels, CurveKernels, Protocol):
     """Both halves, and what they have counted."""
 
     def counters(self) -> dict[str, int]:
-        """Work done by this process so far: `field_mults`, `group_adds` (additions and doublings), counted not timed."""
+        """Work done by this process: `field_mults`, `group_adds` (additions and doublings), counted not timed."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from zkcore import _engine
+import zkcore._engine as _engine
 from zkcore.field.kernels import Kernels
 from zkcore.field.native_curve import NativeCurve
 from zkcore.field.native_field import NativeField

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zkcore import _engine
+import zkcore._engine as _engine
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Points
 
 

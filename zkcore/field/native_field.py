@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore import _engine
+import zkcore._engine as _engine
 from zkcore.field.kernels import MODULUS, Column, FieldArray, IntArray, Leaves, Term
 
 _SCALAR = 32

@@ -7,6 +7,7 @@ zero. Integer arrays are signed; a field array has dtype uint64 and one more dim
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from zkcore.field.kernels import MODULUS, FieldKernels
 from zkcore.polynomial.point import padded
 from zkcore.relation import Expr
 
-Array = NDArray[np.int64] | NDArray[np.uint64]
+Array: TypeAlias = NDArray[Any]  # signed integers, or uint64 for field elements
 Objects = NDArray[np.object_]
 _SAFE = 1 << 62
 
@@ -72,9 +73,7 @@ def magnitude(array: Array) -> int:
     return max(abs(int(array.min())), abs(int(array.max())))
 
 
-def affine(
-    kernels: FieldKernels, expr: Expr, arrays: Sequence[Array], letters: str, real: Sequence[int]
-) -> Array:
+def affine(kernels: FieldKernels, expr: Expr, arrays: Sequence[Array], letters: str, real: Sequence[int]) -> Array:
     """expr over the padded domain: tensors lacking an axis are repeated, the constant is added on real cells."""
     shape = padded(real)
     bound = abs(expr.const)
@@ -109,7 +108,8 @@ def einsum(kernels: FieldKernels, spec: str, arrays: Sequence[Array]) -> Array:
     for x in set(size) - set(spec.split("->")[1]):
         bound *= size[x]
     if bound < 1 << 53:
-        return np.rint(np.einsum(spec, *(a.astype(np.float64) for a in cut), optimize=True)).astype(np.int64)
+        product = np.einsum(spec, *(a.astype(np.float64) for a in cut), optimize=True)
+        return np.asarray(np.rint(product)).astype(np.int64)
     if bound < _SAFE:
         return np.asarray(np.einsum(spec, *cut, optimize=True), dtype=np.int64)
     return _object_einsum(kernels, spec, cut)

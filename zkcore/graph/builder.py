@@ -149,6 +149,12 @@ class Builder:
             self.interval(e)  # both sides below 2^253: equal mod r means equal
         if defines and self._kind(columns[0]) not in ("committed", "weight"):
             raise GraphError(f"{full}: the index of a defining lookup must be a committed tensor")
+        if defines and len(columns) != 1:
+            raise GraphError(
+                f"{full}: a defining lookup checks its index alone; state the other columns in a second one"
+            )
+        if mask and (mask[0].kind != "public" or mask[0].lo < 0 or mask[0].hi > 1):
+            raise GraphError(f"{full}: a mask is public, and 0 or 1")
         made = []
         for new, column in (defines or {}).items():
             lo, hi = table.ranges[column]
@@ -157,9 +163,7 @@ class Builder:
         mask_name, mask_letters = (mask[0].name, mask[1]) if mask else (None, "")
         if defines and list(defines.values()) != list(range(1, len(table.ranges)))[: len(defines)]:
             raise GraphError(f"{full}: defined columns must be the table's 1, 2, ... in order")
-        relation = Relation(
-            "lookup", full, letters, tuple(columns), names, table, mask_name, mask_letters, self.group
-        )
+        relation = Relation("lookup", full, letters, tuple(columns), names, table, mask_name, mask_letters, self.group)
         self._relate(relation)
         self._keep_promise(columns[0], table.ranges[0], relation)
         return made
@@ -239,7 +243,9 @@ class Builder:
             if support := self.tensors[n].support:
                 want = (support[0], "".join(letters[k] for k in support[1]))
                 if want not in [(relation.mask, relation.mask_letters), *relation.reads()]:
-                    raise GraphError(f"{relation.name} reads {n} outside {support[0]}: its interval is proved only there")
+                    raise GraphError(
+                        f"{relation.name} reads {n} outside {support[0]}: its interval is proved only there"
+                    )
 
 
 def product_interval(

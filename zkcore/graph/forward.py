@@ -87,7 +87,5 @@ class Run:
         if ref.kind == "public":
             return self.publics[ref.name]
         if ref.kind == "weight":
-            return self.weights.get(scope + ref.name, self.weights.get(ref.name))  # type: ignore[return-value]
+            return self.weights[scope + ref.name] if scope + ref.name in self.weights else self.weights[ref.name]
         return local[ref.name] if ref.name in local else self.store[ref.name]
-
-

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 
 class Op(Protocol):
     """No prove, no verify, no transcript. The verifier imports ops, so torch may be imported only inside `forward` and
-    `real`. Positions are one axis [.., p, ..] in forward passes and two in specs [.., tiles, tile, ..]: the same memory.
-    """
+    `real`. Positions are one axis [.., p, ..] in forward passes and two in specs [.., tiles, tile, ..]: the same
+    memory."""
 
-    name: str  # stable, part of the statement
-    cached: Mapping[str, int]  # inputs that a KV cache extends in generation: {role: position axis}
+    @property
+    def name(self) -> str:
+        """Stable; part of the statement."""
+        ...
+
+    @property
+    def cached(self) -> Mapping[str, int]:
+        """Inputs that a KV cache extends in generation: {role: position axis}."""
+        ...
 
     def describe(self) -> list[object]:
         """Every parameter: absorbed with the statement."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkcore.claim import Place
+from zkcore.errors import GraphError
 from zkcore.field.kernels import MODULUS
 from zkcore.polynomial.point import eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
 
@@ -26,6 +27,13 @@ class Dense:
     hi: int
     l1: Mapping[tuple[int, ...], int] = field(default_factory=lambda: NO_NORMS)
     scale_bits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.values.size and not self.lo <= self.values.min() <= self.values.max() <= self.hi:
+            raise GraphError(f"a public tensor leaves its declared interval [{self.lo}, {self.hi}]")
+        for axes, bound in self.l1.items():
+            if int(np.abs(self.values).sum(axis=axes).max()) > bound:
+                raise GraphError(f"a public tensor's entries exceed the declared norm {bound} along axes {axes}")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -77,9 +77,7 @@ class ModelFamily(Protocol):
         """From a commitment file's header."""
         ...
 
-    def weights(
-        self, architecture: Architecture, tensors: Mapping[str, TorchTensor]
-    ) -> dict[str, TorchTensor]:
+    def weights(self, architecture: Architecture, tensors: Mapping[str, TorchTensor]) -> dict[str, TorchTensor]:
         """Real weights by graph name, in the graph's shapes."""
         ...
 

@@ -36,8 +36,14 @@ REFUSED = {
     "partial_rotary_factor": None,
 }
 ROPE_KEYS = {
-    "rope_type", "type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"
-}  # fmt: skip
+    "rope_type",
+    "type",
+    "rope_theta",
+    "factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "original_max_position_embeddings",
+}
 
 
 class LlamaArchitecture(Architecture):
@@ -158,14 +164,19 @@ def _rope(config: Mapping[str, Any]) -> RopeSpec:
     if kind not in ("default", "linear", "llama3"):
         raise ModelError(f"config.json: rope_type {kind!r} is not supported; known: default, linear, llama3")
     theta = given.get("rope_theta", config.get("rope_theta", 10000.0))
-    spec = {"type": kind, "theta": repr(float(theta))}
-    if kind != "default":
-        spec["factor"] = repr(float(given["factor"]))
-    if kind == "llama3":
-        spec["low_freq_factor"] = repr(float(given["low_freq_factor"]))
-        spec["high_freq_factor"] = repr(float(given["high_freq_factor"]))
-        return RopeSpec(**spec, original_max_positions=int(given["original_max_position_embeddings"]))
-    return RopeSpec(**spec)
+    spec = RopeSpec(type=kind, theta=repr(float(theta)))
+    if kind == "default":
+        return spec
+    spec = spec.model_copy(update={"factor": repr(float(given["factor"]))})
+    if kind == "linear":
+        return spec
+    return spec.model_copy(
+        update={
+            "low_freq_factor": repr(float(given["low_freq_factor"])),
+            "high_freq_factor": repr(float(given["high_freq_factor"])),
+            "original_max_positions": int(given["original_max_position_embeddings"]),
+        }
+    )
 
 
 def _checked(a: LlamaArchitecture) -> LlamaArchitecture:

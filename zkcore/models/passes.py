@@ -66,7 +66,7 @@ def observe(
 
 
 def _local(name: str) -> str:
-    """"layers.3.q.y" -> "q.y"."""
+    """ "layers.3.q.y" -> "q.y"."""
     return ".".join(name.split(".")[2:]) if name.startswith("layers.") else name
 
 
@@ -74,10 +74,10 @@ def scales_to_come(bits: object) -> Quantisation:
     """A quantisation for passes that read none of its numbers."""
     zeros: Mapping[str, int] = defaultdict(int)
     return Quantisation.model_construct(
-        bits=bits,  # type: ignore[arg-type]
+        bits=bits,
         hidden=0,
-        activations=zeros,  # type: ignore[arg-type]
-        weights=zeros,  # type: ignore[arg-type]
+        activations=zeros,
+        weights=zeros,
         norm=1,
         epsilon=1,
         index_bits=8,

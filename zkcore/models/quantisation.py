@@ -1,4 +1,4 @@
-"""Fixed point: every tensor kind has a number of fraction bits, the same in all layers (so that layers can be folded)."""
+"""Fixed point: every tensor kind has its fraction bits, the same in all layers (so that layers can be folded)."""
 
 from __future__ import annotations
 

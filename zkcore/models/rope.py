@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from zkcore.errors import ModelError
-from zkcore.ops.tables import FRACTION, fixed, rounded
+from zkcore.ops.tables import FRACTION, PRECISE, fixed, rounded
 from zkcore.relation import Integers
 
 _ONE = 1 << FRACTION
@@ -30,8 +30,7 @@ class RopeSpec(BaseModel):
 
 def frequencies(spec: RopeSpec, head_dim: int) -> list[Decimal]:
     """theta^(-2k/d), scaled. [head_dim / 2]"""
-    with localcontext() as c:
-        c.prec = 80
+    with localcontext(PRECISE):
         log = Decimal(spec.theta).ln()
         plain = [(-log * 2 * k / head_dim).exp() for k in range(head_dim // 2)]
         if spec.type == "default":

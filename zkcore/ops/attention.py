@@ -1,8 +1,8 @@
 """Causal attention with an exact softmax: exact row maximum, normalisation after P.V by a proved exact reciprocal.
 
-u = round(score / 2^escale); mu is the row's maximum of u over allowed positions; t = mu - u indexes exp. That t >= 0 at
-every allowed position is the exp lookup itself; that some t = 0 is a count over a second column of the same table at the
-same index, so it costs neither a commitment nor a lookup per score. Hence mu is the maximum, exactly and uniquely.
+u = round(score / 2^escale); mu is the row's maximum of u over allowed positions; t = mu - u indexes exp. That t >= 0
+at every allowed position is the exp lookup itself; that some t = 0 is a count over a second column of the same table at
+the same index, so it costs neither a commitment nor a lookup per score. Hence mu is the maximum, exactly and uniquely.
 reciprocal = floor(2^K / total) is pinned by 0 <= 2^K - reciprocal * total < total.
 
 Only tile pairs on or below the diagonal exist; the public mask is not all ones on the diagonal ones only.
@@ -31,8 +31,8 @@ ROW, CELL = "hIi", "htij"  # a query position; a score: head, tile pair, query i
 
 @dataclass(frozen=True)
 class AttentionSettings:
-    """score_fraction: fraction bits of q plus those of k. escale: score bits below one exp step. index_bits: log2 of the
-    exp table. exp_fraction: fraction bits of exp. reciprocal: K. bits: of the output, at v's scale."""
+    """score_fraction: fraction bits of q plus those of k. escale: score bits below one exp step. index_bits: log2 of
+    the exp table. exp_fraction: fraction bits of exp. reciprocal: K. bits: of the output, at v's scale."""
 
     head_dim: int
     score_fraction: int
@@ -81,7 +81,9 @@ class Attention:
         mu = u.masked_fill(~allowed, -(1 << 62)).max(-1).values
         t = (mu[..., None] - u).masked_fill(~allowed, 0)
         if int(t.max()) >= 1 << s.index_bits:
-            raise RangeError(f"a score is {int(t.max())} steps below its row's maximum; raise model.attention.index_bits")
+            raise RangeError(
+                f"a score is {int(t.max())} steps below its row's maximum; raise model.attention.index_bits"
+            )
         e = _take(self.table(), t).masked_fill(~allowed, 0)
         total = e.sum(-1)
         reciprocal = (1 << s.reciprocal) // total

@@ -1,4 +1,4 @@
-"""Exact integer arithmetic on torch tensors, and the refusal of what leaves its interval. Imported only in forward passes."""
+"""Exact integer arithmetic on torch tensors, and the refusal of what leaves its interval. For forward passes only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def magnitude(x: Tensor) -> int:
 def einsum(spec: str, *tensors: Tensor) -> Tensor:
     """An exact integer einsum: in float64 where no partial sum can leave 2^53, else in int64."""
     ins, out = spec.split("->")
-    size = {x: n for letters, t in zip(ins.split(","), tensors, strict=True) for x, n in zip(letters, t.shape, strict=True)}
+    size = {
+        x: n for letters, t in zip(ins.split(","), tensors, strict=True) for x, n in zip(letters, t.shape, strict=True)
+    }
     bound = 1
     for t in tensors:
         bound *= max(1, magnitude(t))

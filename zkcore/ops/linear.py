@@ -116,9 +116,9 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Rope:
-    """Rotary embedding (Su et al. 2021, in the half-split form of transformers): y = x * cos + (x swap) * sin, where the
-    public swap [d, e] exchanges the halves of a head and negates one. cos, sin: [tiles, tile, d], scaled; requantise
-    once, afterwards."""
+    """Rotary embedding (Su et al. 2021, in the half-split form of transformers): y = x * cos + (x swap) * sin, where
+    the public swap [d, e] exchanges the halves of a head and negates one. cos, sin: [tiles, tile, d], scaled;
+    requantise once, afterwards."""
 
     name: str = "rope"
     cached: Mapping[str, int] = field(default_factory=dict)

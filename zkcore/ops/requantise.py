@@ -17,7 +17,7 @@ FIX = "calibrate on text like this prompt, or raise calibration.headroom_bits"
 
 @dataclass(frozen=True)
 class Requantise:
-    """y = round(x / 2^shift), half up, a signed `bits`-bit integer (protocols.md I). One committed value, two lookups."""
+    """y = round(x / 2^shift), half up, a signed `bits`-bit integer. One committed value and two lookups an element."""
 
     shift: int
     bits: int

@@ -6,7 +6,7 @@ be rounded the other way within 2^-160 of a tie.
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import cache
 
 import numpy as np
@@ -15,13 +15,12 @@ from zkcore.relation import Integers, Table
 
 FRACTION = 192
 _ONE = 1 << FRACTION
-_DIGITS = 80
+PRECISE = Context(prec=140, rounding=ROUND_HALF_EVEN)  # nothing is taken over from the caller's context
 
 
 def fixed(value: Decimal) -> int:
     """value * 2^192, rounded down."""
-    with localcontext() as c:
-        c.prec = _DIGITS + 60
+    with localcontext(PRECISE):
         return int((value * _ONE).to_integral_value(rounding="ROUND_FLOOR"))
 
 
@@ -40,15 +39,13 @@ def rounded(value: int, bits: int) -> int:
 
 
 def _decay(step: Decimal) -> int:
-    with localcontext() as c:
-        c.prec = _DIGITS
+    with localcontext(PRECISE):
         return fixed((-step).exp())
 
 
 def score_step(log2_scale: int, head_dim: int) -> Decimal:
     """Nats per step of the exp table: 2^log2_scale / sqrt(head_dim)."""
-    with localcontext() as c:
-        c.prec = _DIGITS
+    with localcontext(PRECISE):
         return Decimal(2) ** log2_scale / Decimal(head_dim).sqrt()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from zkcore.field.kernels import FieldArray, FieldKernels
 from zkcore.polynomial.point import Point
 
-Cells = NDArray[np.int64] | NDArray[np.uint64]
+Cells: TypeAlias = NDArray[Any]
 
 
 def bind(kernels: FieldKernels, array: Cells, axes: str, at: Mapping[str, Point]) -> tuple[Cells, str]:

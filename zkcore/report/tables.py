@@ -40,11 +40,16 @@ def plain(value: object) -> Text:
 
 
 def _inline(value: object) -> str:
+    """Nested values on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}: {plain(v)}" for k, v in value.items())
+        return ", ".join(f"{k}: {_inner(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(plain(v)) for v in value)
+        return ", ".join(_inner(v) for v in value)
     return str(value)
+
+
+def _inner(value: object) -> str:
+    return f"({_inline(value)})" if isinstance(value, (Mapping, list, tuple)) else str(plain(value))
 
 
 def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

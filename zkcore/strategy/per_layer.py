@@ -30,4 +30,3 @@ class PerLayer:
 
     def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
         return {n: v.cpu().numpy().reshape(system.tensors[n].shape) for n, v in store.items() if n in system.tensors}
-

@@ -1,16 +1,18 @@
 """LogUp by fraction trees, with function outputs kept virtual.
 
-check    sum over cells of 1/(beta - cell) = sum over table rows of m/(beta - row): multiplicities m are committed before
-         beta; a cell or row is its table's tag and columns, compressed by powers of gamma. One tree for all tables.
-define   y = f(t) is never committed: claims y~(z) = v become claims on t (logup*, Soukhanov 2025/946). With challenges
-         delta, each table column f gets ONE pushforward F_j = sum over claims and cells with t = j of delta^i eq(z_i, .):
-         <f, F> = sum_i delta^i v_i, and a tree shows sum_cells delta^i eq/(beta - t) = sum_j F_j/(beta - j).
+check    sum over cells of 1/(beta - cell) = sum over table rows of m/(beta - row): multiplicities m are committed
+         before beta; a cell or row is its table's tag and columns, compressed by powers of gamma. One tree for all.
+define   y = f(t) is never committed: claims y~(z) = v become claims on t (logup*, Soukhanov 2025/946). With a
+         challenge delta, each table column f gets ONE pushforward: F_j = sum over claims i and cells with t = j of
+         delta^i eq(z_i, cell). Then <f, F> = sum_i delta^i v_i is a sumcheck over the table, and a tree shows
+         sum over cells of delta^i eq/(beta - t) = sum_j F_j/(beta - j).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -69,7 +71,7 @@ class LogupGkr:
         tables = _tables(relations)
         for table in tables:
             mine = [r for r in relations if r.table == table]
-            session.commit(_multiplicity(group, table), (table.size,), lambda t=table, m=mine: count(session, t, m))
+            session.commit(_multiplicity(group, table), (table.size,), partial(count, session, table, mine))
         gamma, beta = session.t.challenges("lookup", 2)
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
         blocks = [_table_block(session, t, compression, [(-1, _multiplicity(group, t))]) for t in tables]
@@ -85,8 +87,7 @@ class LogupGkr:
         keys = list(dict.fromkeys((_table(d.relation), d.column) for d in definitions))
         for table, column in keys:
             own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]
-            make = lambda t=table, o=own: pushforward(session, t, o)  # noqa: E731
-            session.commit(_pushforward(table, column), (table.size,), make)
+            session.commit(_pushforward(table, column), (table.size,), partial(pushforward, session, table, own))
         gamma, beta, batch = session.t.challenges("definition lookup", 3)
         shares = {key: pow(batch, i, MODULUS) for i, key in enumerate(keys, 1)}
         tables = _tables([d.relation for d in definitions])
@@ -108,7 +109,7 @@ class LogupGkr:
             _table_sum(session, table, mine)
 
 
-# --- the prover's columns ----------------------------------------------------------------------------------------------
+# --- the prover's columns --------------------------------------------------------------------------------------------
 def count(session: Session, table: Table, relations: Sequence[Relation]) -> Integers:
     """How often each row of the table is looked up. [table.size]"""
     total = np.zeros(table.size, dtype=np.int64)
@@ -135,7 +136,7 @@ def _cell_weights(session: Session, relation: Relation, weights: Sequence[tuple[
     return k.multiply(total, np.ascontiguousarray(session.selector(relation)).reshape(-1))
 
 
-# --- blocks of leaves ----------------------------------------------------------------------------------------------------
+# --- blocks of leaves ------------------------------------------------------------------------------------------------
 def _table_block(
     session: Session, table: Table, c: Compression, numerators: Sequence[tuple[int, str]], index_only: bool = False
 ) -> Block:
@@ -145,9 +146,13 @@ def _table_block(
     def run() -> Run:
         held = [(w, session.data().array(n)) for w, n in numerators]
         one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
-        total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)  # type: ignore[arg-type]
+        total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)
         parts = [(c.power(k + 1), table.columns[k]) for k in columns]
         return _run(total, table.size, variables, c.constant(table), np.ones(table.size, dtype=np.int8), parts)
+
+    def numerator(at: At) -> Number:
+        values = session.values([(n, (at["z"],)) for _, n in numerators])
+        return weighted([(w, v) for (w, _), v in zip(numerators, values, strict=True)])
 
     def denominator(at: At) -> Number:
         z = at["z"]
@@ -158,9 +163,7 @@ def _table_block(
         variables,
         run,
         lambda at: [(n, (at["z"],)) for _, n in numerators],
-        lambda at: weighted(
-            [(w, v) for (w, _), v in zip(numerators, session.values([(n, (at["z"],)) for _, n in numerators]))]
-        ),
+        numerator,
         denominator,
         "z",
         (table.size,),
@@ -237,7 +240,7 @@ def _run(
     return Run(fit(numerator), 1, [(constant, fit(real)), *terms])
 
 
-# --- the tree, and what it leaves ----------------------------------------------------------------------------------------
+# --- the tree, and what it leaves ------------------------------------------------------------------------------------
 def _prove(session: Session, guard: str, blocks: list[Block]) -> None:
     """Largest blocks first, so that each is aligned: its point is a suffix of the leaf point."""
     blocks = sorted(blocks, key=lambda b: -b.num_vars)

@@ -38,6 +38,7 @@ class Session:
         self.ledger = ClaimLedger()
         self._public: dict[str, Array] = {}
         self._known: dict[Wanted, int] = {}
+        self._table_values: dict[tuple[str, int, Point], int] = {}
 
     # --- data --------------------------------------------------------------------------------------------------------
     def public(self, name: str) -> Array:
@@ -69,9 +70,7 @@ class Session:
     def values(self, wanted: Sequence[Wanted], known: Callable[[], Sequence[int]] | None = None) -> list[Number]:
         """Evaluations of tensors. What is new is sent in one message and becomes an open claim; public tensors both
         sides evaluate. `known`: the prover may have the numbers already, in the order of `wanted`."""
-        fresh = [
-            w for w in dict.fromkeys(wanted) if not self.is_public(w[0]) and self.ledger.get(*w) is None
-        ]
+        fresh = [w for w in dict.fromkeys(wanted) if not self.is_public(w[0]) and self.ledger.get(*w) is None]
 
         def make() -> list[int]:
             if known:
@@ -151,15 +150,15 @@ class Session:
 
     def table_value(self, table: Table, column: int, point: Point) -> int:
         """A table column's extension. Both sides compute it."""
-        key = (f"table {table.name} {column}", (point,))
-        if key not in self._known:
+        key = (table.name, column, point)
+        if key not in self._table_values:
             values = table.columns[column]
-            self._known[key] = self.kernels.dot(values, self.kernels.eq_table(point)[: table.size])
-        return self._known[key]
+            self._table_values[key] = self.kernels.dot(values, self.kernels.eq_table(point)[: table.size])
+        return self._table_values[key]
 
     # --- sumcheck ----------------------------------------------------------------------------------------------------
     def sumcheck(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
-        return run_rounds(self.t.message, self.t.challenge, claim, num_vars, degree, prover)  # type: ignore[arg-type]
+        return run_rounds(self.t.message, self.t.challenge, claim, num_vars, degree, prover)
 
 
 def flat(array: Array, letters: str, domain: str, shape: Sequence[int]) -> Array:

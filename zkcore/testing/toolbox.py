@@ -27,7 +27,8 @@ from zkcore.commitment.scheme import Commitment, CommitmentScheme
 from zkcore.errors import GraphError, ProofRejected
 from zkcore.field import native
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS
+from zkcore.field.kernels import MODULUS, Points
+from zkcore.field.native_curve import NativeFixedBase
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
@@ -43,10 +44,23 @@ Lie = Callable[[Array, Witness], Array]
 Message = Callable[[list[int]], list[int]]
 
 
+class Remembering(native.NativeKernels):
+    """The native engine; the few fixed bases of many small proofs are prepared once."""
+
+    def __init__(self) -> None:
+        self._bases: dict[bytes, NativeFixedBase] = {}
+
+    def fixed_base(self, points: Points) -> NativeFixedBase:
+        key = points.tobytes()
+        if key not in self._bases:
+            self._bases[key] = super().fixed_base(points)
+        return self._bases[key]
+
+
 @cache
 def tools() -> Toolbox:
-    """The native engine; generators are computed once a process."""
-    kernels = native.load()
+    """Generators are computed once a process."""
+    kernels = Remembering()
     return Toolbox(kernels, Generators(kernels))
 
 

@@ -58,7 +58,7 @@ class _Folded:
 
 
 def prove(wire: Wire, grid: Grid) -> None:
-    """Both sides. Error: (2 + 4 log m + 2 log |W|) / r, plus the inner product's."""
+    """Both sides. Error: (2 + 4 log m + 3 log |W|) / r, plus the inner product's."""
     tape = grid.tape
     if not tape.products and not tape.zeros:
         return
@@ -147,7 +147,7 @@ def _constraints(wire: Wire, grid: Grid, folded: _Folded) -> tuple[Point, list[i
         terms = [(1, (0, 1)), (-folded.u % MODULUS, (2,)), (MODULUS - 1, (3,))]
         prover = k.sumcheck(tables, terms, 3, tau)
     x, final = run_rounds(wire.scalars, wire.challenge, 0, num_x, 3, prover)
-    a, b, c = wire.scalars("matrix values", 3, prover and (lambda: prover.finals()[:3]) or nothing)
+    a, b, c = wire.scalars("matrix values", 3, (lambda: prover.finals()[:3]) if prover else nothing)
     width = _error_width(len(tape.products) + len(tape.zeros))
     e = _open_rows(wire, "error row", folded, x, width)
     wire.require_equal("constraints", int(final), eq(tau, x) * (a * b - folded.u * c - e))  # type: ignore[arg-type]
@@ -188,7 +188,7 @@ def _witness(wire: Wire, grid: Grid, folded: _Folded, weights: list[int], claim:
         z = _table(k, _by_position(grid, folded.z, 1 << num_y), num_y)
         prover = k.sumcheck([laid, z], [(1, (0, 1))], 2)
     y, final = run_rounds(wire.scalars, wire.challenge, claim, num_y, 2, prover)
-    [value] = wire.scalars("folded value", 1, prover and (lambda: prover.finals()[1:]) or nothing)
+    [value] = wire.scalars("folded value", 1, (lambda: prover.finals()[1:]) if prover else nothing)
     table = k.eq_table(y)
     wire.require_equal("matrices", int(final), k.dot(laid, table) * value)  # type: ignore[arg-type]
     _open_witness(wire, grid, folded, (y, table), value)

@@ -40,7 +40,7 @@ class ProverChannel:
     proving, judging = True, False
 
     def __init__(self, secret: bytes) -> None:
-        """`secret`: something only the prover knows; it hedges a broken system generator."""
+        """`secret`: something only the prover knows; with all that was sent it hedges a broken system generator."""
         self.proof = bytearray()
         self._hedge = hashlib.sha512(b"zkcore hedge" + secret).digest()
         self._drawn = 0
@@ -50,6 +50,7 @@ class ProverChannel:
         if len(data) != size:
             raise ValueError(f"{label}: the verifier expects {size} bytes, got {len(data)}")
         self.proof += data
+        self._hedge = hashlib.sha512(self._hedge + data).digest()
         return data
 
     def blinders(self, count: int) -> list[int]:

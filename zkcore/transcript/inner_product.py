@@ -12,6 +12,7 @@ What makes it sound is that U is independent of G and that c is drawn after C an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -77,9 +78,7 @@ def prove(wire: Wire, label: str, instance: Instance) -> None:
     crosses, challenges = [], []
     for _ in range(len(instance.generators).bit_length() - 1):
         blinds = _pair(wire)
-        ref = wire.points(
-            f"{label} halving", 2, lambda b=blinds: _state(state).cross(instance.unit, wire.blinder_base, c, b)
-        )
+        ref = wire.points(f"{label} halving", 2, partial(_cross, state, wire, instance, c, blinds))
         x = wire.challenge(f"{label} halving")
         if not x:
             raise ProofRejected("zero challenge", label)
@@ -90,6 +89,10 @@ def prove(wire: Wire, label: str, instance: Instance) -> None:
         crosses.append(ref)
         challenges.append((x, y))
     _schnorr(wire, label, instance, c, (state, blind), (crosses, challenges))
+
+
+def _cross(state: _Halving | None, wire: Wire, instance: Instance, c: int, blinds: tuple[int, int]) -> Points:
+    return _state(state).cross(instance.unit, wire.blinder_base, c, blinds)
 
 
 def _start(kernels: Kernels, instance: Instance, c: int) -> tuple[_Halving | None, int]:
@@ -156,7 +159,7 @@ def _equation(
 
 
 def _product_table(kernels: Kernels, challenges: list[tuple[int, int]], scale: int) -> FieldArray:
-    """scale * prod_i (x_i where bit i is set, else y_i), for all indices: an eq table with (y, x) = (x + y) (1 - t, t)."""
+    """scale * prod_i (x_i where bit i is set, else y_i), all indices: an eq table, (y, x) = (x + y) (1 - t, t)."""
     point = []
     for x, y in challenges:
         total = (x + y) % MODULUS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from zkcore.field.kernels import MODULUS, Sumcheck
@@ -14,7 +14,7 @@ N = TypeVar("N", int, Value)
 
 
 class Send(Protocol):
-    def __call__(self, label: str, count: int, make: Callable[[], list[int]]) -> list[Number]: ...
+    def __call__(self, label: str, count: int, make: Callable[[], list[int]]) -> Sequence[Number]: ...
 
 
 def nothing() -> list[int]:
@@ -26,7 +26,7 @@ def weighted(terms: list[tuple[int, Number]]) -> Number:
     """sum of coefficient * number; an integer if no number is hidden."""
     if any(isinstance(v, Value) for _, v in terms):
         return linear(terms)
-    return sum(c * v for c, v in terms) % MODULUS  # type: ignore[misc]
+    return sum(c * v for c, v in terms if not isinstance(v, Value)) % MODULUS
 
 
 def run_rounds(

@@ -10,7 +10,7 @@ PROTOCOL = b"zkcore/1"
 
 
 class Sponge:
-    """state' = SHA-512(frame(state), frame(label), frame(data)). A challenge is the 512-bit state mod r (bias 2^-257)."""
+    """state' = SHA-512(frame(state), frame(label), frame(data)). A challenge is the state mod r (bias 2^-257)."""
 
     def __init__(self) -> None:
         self.state = PROTOCOL

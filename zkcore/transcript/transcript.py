@@ -1,10 +1,10 @@
 """The committed transcript: zero knowledge is its business and nobody else's (DESIGN section 4).
 
-    [v, w] = t.message("label", 2, make)      make() runs on the prover alone; what crosses is a Pedersen commitment
-    r = t.challenge("label")                  public
-    t.require_zero(v * 3 - w, "guard")        linear forms are free
-    t.require_product([v, w], 5 * v, "guard") a product costs one constraint
-    t.finish()                                one argument for all constraints; nothing may be left to read
+[v, w] = t.message("label", 2, make)      make() runs on the prover alone; what crosses is a Pedersen commitment
+r = t.challenge("label")                  public
+t.require_zero(v * 3 - w, "guard")        linear forms are free
+t.require_product([v, w], 5 * v, "guard") a product costs one constraint
+t.finish()                                one argument for all constraints; nothing may be left to read
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Transcript:
         return tuple(self.challenge(label) for _ in range(count))
 
     def message(self, label: str, count: int, make: Callable[[], Sequence[int]] = nothing) -> list[Value]:
-        """`count` of the prover's numbers. Both sides absorb their commitment (in clear mode: the numbers) in this call."""
+        """`count` of the prover's numbers. Both sides absorb their commitment (in clear: the numbers) in this call."""
         self._open()
         if count == 0:
             return []
@@ -74,9 +74,7 @@ class Transcript:
         start = len(self._ledger.refs)
         for i in range(0, count, WIDTH):
             self._row(label, None if numbers is None else numbers[i : i + WIDTH])
-        return [
-            self._ledger.place(start * WIDTH + i, None if numbers is None else numbers[i]) for i in range(count)
-        ]
+        return [self._ledger.place(start * WIDTH + i, None if numbers is None else numbers[i]) for i in range(count)]
 
     def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
         """The prover's numbers for a message; the attack kit overrides this and nothing else."""
@@ -137,9 +135,9 @@ class Transcript:
     def _require_last(self, a: Number, b: Value, result: Number, guard: str) -> None:
         tape = self._ledger.tape
         left, right = linear([(1, a)], tape), linear([(1, result)], tape)
-        if left.number is not None and b.number is not None and right.number is not None:
-            if (left.number * b.number - right.number) % MODULUS:
-                self.channel.violated(guard)
+        known = left.number is not None and b.number is not None and right.number is not None
+        if known and (_number(left) * _number(b) - _number(right)) % MODULUS:
+            self.channel.violated(guard)
         tape.products.append((left.node, b.node, right.node))
 
     def wire(self) -> Wire:
@@ -167,7 +165,9 @@ class Transcript:
     def finish(self) -> None:
         """Prove all constraints, decide all equations, and seal: what came after would be unproved."""
         self._open()
-        dead = self._ledger.tape.unread() if self.hiding else []  # in clear, the opening reads its rounds outside the tape
+        dead = (
+            self._ledger.tape.unread() if self.hiding else []
+        )  # in clear, the opening reads its rounds outside the tape
         if dead:
             raise GraphError(f"{len(dead)} message slots are read by no constraint (first: slot {dead[0]})")
         if self.hiding:

@@ -52,9 +52,9 @@ class Tape:
     def backward(self, seeds: Iterable[tuple[int, int]]) -> tuple[list[int], int]:
         """The coefficients of sum of seed * node over the slots, and that of the constant. seeds: (node, weight)."""
         weight = [0] * len(self.nodes)
-        for node, w in seeds:
-            weight[node] += w
-        slots = [0] * self.slots
+        for seed, w in seeds:
+            weight[seed] += w
+        slots: list[int] = [0] * self.slots
         for i in range(len(self.nodes) - 1, 0, -1):
             if not (w := weight[i] % MODULUS):
                 continue
@@ -112,7 +112,9 @@ class Value:
 
     def __mul__(self, constant: int) -> Value:
         if isinstance(constant, Value):
-            raise TypeError("a product of two hidden values is a constraint: use Transcript.multiply or require_product")
+            raise TypeError(
+                "a product of two hidden values is a constraint: use Transcript.multiply or require_product"
+            )
         return self.tape.combine([(operator.index(constant), self)])
 
     __radd__, __rmul__ = __add__, __mul__
@@ -120,7 +122,7 @@ class Value:
     def _hidden(self, *_: object) -> NoReturn:
         raise TypeError("a Value is hidden: no protocol may compare it or branch on it")
 
-    __bool__ = __eq__ = __hash__ = _hidden  # type: ignore[assignment]
+    __bool__ = __eq__ = __hash__ = _hidden
 
 
 Number = int | Value

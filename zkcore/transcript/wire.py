@@ -63,7 +63,9 @@ class Wire:
 
     def scalars(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
         """Scalars in clear."""
-        data = self.move(label, count * SCALAR_BYTES, lambda: b"".join((v % MODULUS).to_bytes(32, "big") for v in make()))
+        data = self.move(
+            label, count * SCALAR_BYTES, lambda: b"".join((v % MODULUS).to_bytes(32, "big") for v in make())
+        )
         values = [int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data), 32)]
         if any(v >= MODULUS for v in values):
             raise ProofRejected("non-canonical scalar", label)
@@ -74,7 +76,8 @@ class Wire:
         return self._pool(self.move(label, count * POINT_BYTES, lambda: self.kernels.encode(make())))
 
     def adopt(self, data: bytes) -> Refs:
-        """Points that came with the statement (a model's commitment): they were absorbed there."""
+        """Points that came with the statement (a model's commitment). Absorbed here too: nobody can forget to."""
+        self.sponge.absorb("adopt", data)
         return self._pool(data)
 
     def _pool(self, data: bytes) -> Refs:
@@ -87,7 +90,7 @@ class Wire:
         """Commit to `count` rows: [count, width] integers or [count, width, 4] field elements."""
         if not self.proving:
             return Rows(self.points(label, count, no_points))
-        inside = np.ascontiguousarray(make())
+        inside: Column = np.ascontiguousarray(make())  # type: ignore[assignment]
         if len(inside) != count:
             raise ValueError(f"{label}: expected {count} rows, got {len(inside)}")
         blinds = self.blinders(count)

@@ -1,4 +1,4 @@
-"""The table against the function itself, from an independent implementation in high precision."""
+"""The op by zkcore's own suite; the table against the function itself, by another implementation in high precision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,25 @@ import math
 
 import mpmath
 import pytest
+from zkcore_gelu import GELU
 from zkcore_gelu.table import gelu
+
+from zkcore.ops.glu import Glu, GluSettings
+from zkcore.testing.op_suite import activation, check_op, sample
+
+
+@pytest.mark.parametrize("ffn", [1, 3, 8])
+def test_the_op_conforms(ffn: int) -> None:
+    gate, up = sample((1, 3, ffn), bits=11, seed=1), sample((1, 3, ffn), bits=8, seed=2)
+    settings = GluSettings(bits=8, gate_acc=9, up_acc=7, gate=5, act=5, y=4)
+    inputs = {"gate": activation(gate, bits=11, positions=0), "up": activation(up, bits=8, positions=0)}
+    check_op(Glu(GELU, settings), inputs)
+
+
+def test_the_real_function_is_the_one_that_the_table_approximates() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.arange(-128, 128, dtype=torch.float64) / 16
+    assert (GELU.real(x) * 64 - torch.tensor(gelu(8, 4, 6))).abs().max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize(("bits", "fraction_in", "fraction_out"), [(8, 4, 6), (8, 0, 12), (12, 8, 10), (12, 10, 8)])

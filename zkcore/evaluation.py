@@ -28,7 +28,7 @@ def float_logits(model_dir: Path, windows: list[tuple[int, ...]]) -> list[torch.
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32, local_files_only=True)
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return [model(torch.tensor([w])).logits[0].double() for w in windows]
 

@@ -1,0 +1,107 @@
+"""Extensions of arrays whose axes are no powers of two, against the sum over their cells."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+from math import prod
+
+import numpy as np
+import pytest
+
+from zkcore.field import native
+from zkcore.field.kernels import MODULUS, FieldKernels
+from zkcore.field.reference import ReferenceField
+from zkcore.polynomial import multilinear
+from zkcore.polynomial.multilinear import Cells
+from zkcore.polynomial.point import Point, eq, index_point, num_vars, padded
+
+KERNELS: dict[str, FieldKernels] = {"native": native.load(), "reference": ReferenceField()}
+SHAPES = [(), (1,), (2,), (3,), (7,), (3, 5), (1, 4), (4, 1, 3), (2, 3, 2), (5, 2, 1, 3)]
+engines = pytest.mark.parametrize("engine", KERNELS)
+kinds = pytest.mark.parametrize("kind", ["int8", "int32", "int64", "field"])
+
+
+def make(rng: random.Random, shape: tuple[int, ...], kind: str) -> tuple[Cells, dict[tuple[int, ...], int]]:
+    """An array and its cells as scalars."""
+    cells = list(product(*map(range, shape)))
+    if kind == "field":
+        values = [rng.randrange(MODULUS) for _ in cells]
+        array: Cells = ReferenceField().from_scalars(values).reshape(*shape, 4)
+    else:
+        low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+        values = [rng.choice([low, high, rng.randint(low, high)]) for _ in cells]
+        array = np.array(values, dtype=kind).reshape(shape)  # type: ignore[assignment]
+    return array, dict(zip(cells, values, strict=True))
+
+
+def points(rng: random.Random, shape: tuple[int, ...]) -> list[Point]:
+    return [tuple(rng.randrange(MODULUS) for _ in range(num_vars(n))) for n in shape]
+
+
+def weight(place: list[Point], cell: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    return prod(eq(p, index_point(i, num_vars(n))) for p, i, n in zip(place, cell, shape, strict=True)) % MODULUS
+
+
+@engines
+@kinds
+@pytest.mark.parametrize("shape", SHAPES)
+def test_evaluate(engine: str, kind: str, shape: tuple[int, ...]) -> None:
+    rng = random.Random(str(shape))
+    array, cells = make(rng, shape, kind)
+    place = points(rng, shape)
+    expected = sum(v * weight(place, c, shape) for c, v in cells.items()) % MODULUS
+    assert multilinear.evaluate(KERNELS[engine], array, place) % MODULUS == expected
+
+
+@engines
+@kinds
+def test_evaluate_at_a_cell_is_the_entry(engine: str, kind: str) -> None:
+    shape = (3, 2)
+    array, cells = make(random.Random(1), shape, kind)
+    for cell, value in cells.items():
+        place = [index_point(i, num_vars(n)) for i, n in zip(cell, shape, strict=True)]
+        assert multilinear.evaluate(KERNELS[engine], array, place) == value % MODULUS
+    assert multilinear.evaluate(KERNELS[engine], array, [index_point(3, 2), (0,)]) == 0  # padding
+
+
+@kinds
+def test_stored_padding_counts(kind: str) -> None:
+    """An array may store cells beyond the real size (an attacker's does): they are part of the extension."""
+    rng = random.Random(2)
+    array, cells = make(rng, (4, 2), kind)
+    place = points(rng, (3, 2))
+    expected = sum(v * weight(place, c, (4, 2)) for c, v in cells.items()) % MODULUS
+    assert multilinear.evaluate(KERNELS["native"], array, place) == expected
+
+
+@engines
+@kinds
+@pytest.mark.parametrize("bound", ["", "a", "b", "c", "ab", "ac", "bc", "abc", "cz"])
+def test_bind(engine: str, kind: str, bound: str) -> None:
+    """What is left, evaluated at the rest of the place, is the whole's value there."""
+    k, rng, shape = KERNELS[engine], random.Random(bound), (3, 2, 5)
+    array, _ = make(rng, shape, kind)
+    place = dict(zip("abc", points(rng, shape), strict=True))
+    left, axes = multilinear.bind(k, array, "abc", {x: place.get(x, (7,)) for x in bound})
+    assert axes == "".join(x for x in "abc" if x not in bound)
+    assert left.shape[: len(axes)] == tuple(n for x, n in zip("abc", shape, strict=True) if x in axes)
+    whole = multilinear.evaluate(k, array, list(place.values()))
+    assert multilinear.evaluate(k, left, [place[x] for x in axes]) == whole
+
+
+def test_bind_of_a_view_that_is_not_contiguous() -> None:
+    rng = random.Random(3)
+    array, _ = make(rng, (3, 4), "int64")
+    place = points(rng, (4, 3))
+    k = KERNELS["native"]
+    assert multilinear.evaluate(k, array.T, place) == multilinear.evaluate(k, array, place[::-1])
+
+
+@engines
+@pytest.mark.parametrize("shape", SHAPES)
+def test_eq_over(engine: str, shape: tuple[int, ...]) -> None:
+    k, rng = KERNELS[engine], random.Random(4)
+    place = points(rng, shape)
+    table = k.to_scalars(multilinear.eq_over(k, place))
+    assert table == [weight(place, c, shape) for c in product(*map(range, padded(shape)))]

@@ -1,0 +1,68 @@
+"""What a file of ours says, laid out for reading. Nothing is checked here: that is `verify`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from zkcore import config, public
+from zkcore import proof as files
+from zkcore.graph.system import System
+from zkcore.models.family import Sequence
+from zkcore.public import PublicFile
+
+HIDDEN = ["the weights", "every activation", "the logits"]
+
+
+def describe(path: Path) -> dict[str, Any]:
+    data = files.read(path, "file")
+    if data[:8] == files.COMMITMENT_MAGIC:
+        return _commitment(data)
+    if data[:8] == files.PROOF_MAGIC:
+        return _proof(data)
+    return {"kind": "configuration", **config.load(path).model_dump(mode="json")}
+
+
+def _commitment(data: bytes) -> dict[str, Any]:
+    file = public.parse(data)
+    setup = file.setup
+    return {
+        "kind": "commitment",
+        "commitment": file.statement.commitment_sha256,
+        "bytes": len(data),
+        "zero knowledge": setup.parts.config.zero_knowledge,
+        "Architecture": setup.architecture.model_dump(mode="json"),
+        "Quantisation": setup.quantisation.model_dump(mode="json"),
+        "Configuration": setup.parts.config.model_dump(mode="json"),
+        "Plugins": [{"name": n, "version": v} for n, v in file.statement.plugins],
+        "Sections": _sections(file),
+        "Graph of an answer of 64 tokens": _system(setup.system(Sequence((0,) * 65, 1))),
+        "Public": {"what": "architecture, scales, configuration, tokenizer, commitment, prompt, output"},
+        "Hidden": {"what": ", ".join(HIDDEN) if setup.parts.config.zero_knowledge else "nothing: clear mode"},
+    }
+
+
+def _sections(file: PublicFile) -> list[dict[str, object]]:
+    parts = (("tokenizer", file.tokenizer), ("weight rows", file.rows), ("range proof", file.certificate))
+    return [{"section": name, "bytes": len(part)} for name, part in parts]
+
+
+def _system(system: System) -> dict[str, int]:
+    kinds = Counter(r.kind for r in system.relations)
+    return {
+        "committed values": system.committed_values(),
+        "lookups": system.lookups(),
+        "relations": len(system.relations),
+        **{f"of them {kind}": n for kind, n in sorted(kinds.items())},
+    }
+
+
+def _proof(data: bytes) -> dict[str, Any]:
+    container = files.unpack(data, files.PROOF_MAGIC, "proof")
+    return {
+        "kind": "proof",
+        "bytes": len(data),
+        "of them messages": len(container.body),
+        **{k: v if isinstance(v, str) else str(v) for k, v in container.header.items()},
+    }
