@@ -24,6 +24,7 @@ class CommitResult:
     top1_agreement: float
     stages: list[StageTime]
     sections: list[tuple[str, int]]
+    zero_knowledge: bool
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ProveResult:
     proof_bytes: int
     stages: list[StageTime]
     sections: list[tuple[str, int]]
+    zero_knowledge: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def commit(
         a.top1_agreement,
         list(reporter.stages),
         list(done.sections),
+        chosen.zero_knowledge,
     )
 
 

@@ -26,7 +26,9 @@ class Accuracy:
 def float_logits(model_dir: Path, windows: list[tuple[int, ...]]) -> list[torch.Tensor]:
     """[tokens, vocab] per window, by transformers itself."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32, local_files_only=True)
     model.eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():

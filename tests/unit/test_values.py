@@ -15,7 +15,8 @@ from zkcore.transcript.values import Tape, Value, linear
 def grown(rng: random.Random, slots: int, nodes: int, known: bool = True) -> tuple[Tape, list[Value]]:
     """A tape of random linear forms over earlier ones, constants among them."""
     tape = Tape()
-    values = [tape.slot(rng.randrange(MODULUS) if known else None) for _ in range(slots)]
+    numbers = [rng.randrange(MODULUS) for _ in range(slots)]
+    values = [tape.slot(number if known else None) for number in numbers]
     for _ in range(nodes):
         chosen = [rng.choice(values) for _ in range(rng.randint(1, 4))]
         form = linear([(rng.randint(-9, 9), v) for v in chosen], tape, rng.choice([0, 0, 1, -7, MODULUS + 5]))

@@ -76,8 +76,9 @@ def _weight(p: Plan, at: At, there: At) -> int:
     return weight
 
 
-def _prover(session: Session, relation: Relation, p: Plan, at: At) -> tuple[Sumcheck, dict[int, int]]:
-    """The sumcheck over the bound factors; factors without a summed axis are numbers, by index."""
+def _prover(session: Session, relation: Relation, p: Plan, at: At) -> tuple[Sumcheck | None, dict[int, int]]:
+    """The sumcheck over the bound factors; factors without a summed axis are numbers, by index. None: no axis is summed
+    (a transposition)."""
     k, fixed, tables, scale = session.kernels, {}, [], 1
     shape = [1 << num_vars(p.size[x]) for x in p.summed]
     for i, ((name, _), letters) in enumerate(zip(relation.reads(), p.factors, strict=True)):
@@ -88,6 +89,8 @@ def _prover(session: Session, relation: Relation, p: Plan, at: At) -> tuple[Sumc
         else:
             fixed[i] = int(bound) if bound.dtype != np.uint64 else k.to_scalars(bound.reshape(1, 4))[0]
             scale = scale * fixed[i] % MODULUS
+    if not tables:
+        return None, fixed
     full = p.weighted and len(p.shared) == len(p.summed)
     point = [r for x in p.summed for r in at[x]] if full else None
     own = tuple(range(len(tables)))

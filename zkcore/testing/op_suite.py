@@ -36,6 +36,7 @@ from zkcore.testing.toolbox import (
     CLEAR,
     HIDING,
     Attacker,
+    Lie,
     Setup,
     commit_weights,
     plus,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 SIZES = (1, 2, 3, 5, 7, 8, 9)
 LETTERS = "abcdefgh"
 SCOPE = "op."
+NOTHING: Mapping[str, Lie] = {}
 
 
 class Nonconformant(AssertionError):
@@ -114,9 +116,16 @@ class Report:
 
 
 def check_op(
-    op: Op, inputs: Mapping[str, Input], *, table_bits: int = 8, samples: int = 6, hiding: bool = True
+    op: Op,
+    inputs: Mapping[str, Input],
+    *,
+    table_bits: int = 8,
+    samples: int = 6,
+    hiding: bool = True,
+    follow: Mapping[str, Lie] = NOTHING,
 ) -> Report:
-    """`samples`: cells of each output that are lied about (all of them, if there are no more)."""
+    """`samples`: cells of each output that are lied about (all of them, if there are no more). `follow`: how a cheater
+    makes a committed output follow from a lie about an earlier one, by role; without it each lie stands alone."""
     bench = Bench(op, inputs, table_bits, _run(op, {r: i.flat() for r, i in inputs.items()}))
     _check_description(bench)
     _check_witness(bench)
@@ -125,7 +134,9 @@ def check_op(
     report = Report()
     _check_honest(bench, report, hiding)
     _check_padding(bench)
-    _check_lies(bench, report, samples)
+    _check_lies(bench, report, samples, {})
+    if follow:
+        _check_lies(bench, report, samples, {SCOPE + role: lie for role, lie in follow.items()})
     _check_other_inputs(bench)
     return report
 
@@ -172,8 +183,15 @@ class Bench:
         found: dict[str, Array] = {r: i.array for r, i in self.inputs.items() if i.kind != "public"}
         for role, tensor in self.outputs().items():
             if tensor.kind == "committed":
-                found[tensor.name] = self.made[role].reshape(tensor.shape)
+                found[tensor.name] = self.made_as(role, tensor)
         return found
+
+    def made_as(self, role: str, tensor: Tensor) -> Integers:
+        if role not in self.made:
+            raise Nonconformant(f"forward does not make the committed output {role}")
+        if self.made[role].size != int(np.prod(tensor.shape)):
+            raise Nonconformant(f"{role}: forward makes {self.made[role].shape}, outputs() promises {tensor.shape}")
+        return self.made[role].reshape(tensor.shape)
 
     def witness(self, given: Mapping[str, Array], tamper: Tamper | None = None) -> Witness:
         build = self.builder()
@@ -231,15 +249,10 @@ def _check_description(bench: Bench) -> None:
 
 def _check_witness(bench: Bench) -> None:
     """Forward makes every committed output; its virtual ones are what the relations say; intervals hold everywhere."""
-    outputs = bench.outputs()
-    if missing := [r for r, t in outputs.items() if t.kind == "committed" and r not in bench.made]:
-        raise Nonconformant(f"forward does not make the committed outputs {missing}")
     witness = bench.witness(bench.given())
-    for role in [r for r in outputs if r in bench.made]:
-        tensor, made = outputs[role], bench.made[role]
-        if made.size != int(np.prod(tensor.shape)):
-            raise Nonconformant(f"{role}: forward makes {made.shape}, outputs() promises {tensor.shape}")
-        if not np.array_equal(_real(witness.array(tensor.name), tensor.shape), made.reshape(tensor.shape)):
+    for role, tensor in bench.outputs().items():
+        found = _real(witness.array(tensor.name), tensor.shape)
+        if role in bench.made and (found != bench.made_as(role, tensor)).any():
             raise Nonconformant(f"{role}: forward and relations disagree")
     if broken := unsatisfied(witness.system, witness):
         raise Nonconformant(f"what forward makes violates {broken}")
@@ -352,17 +365,21 @@ def _soiled(array: Array, shape: tuple[int, ...]) -> Array:
     return out
 
 
-def _check_lies(bench: Bench, report: Report, samples: int) -> None:
-    """+1 and -1 in cells of every committed output, +1 or -1 in one cell of whatever else the op makes."""
+def _check_lies(bench: Bench, report: Report, samples: int, follow: Mapping[str, Lie]) -> None:
+    """+1 and -1 in cells of every committed output, +1 in one cell of whatever else the op makes."""
     given = bench.given()
     honest = bench.witness(given)
-    outputs = {t.name for t in bench.outputs().values() if t.kind == "committed"}
+    outputs = [t.name for t in bench.outputs().values() if t.kind == "committed"]
     for name in [n for n in honest.system.tensors if n.startswith(SCOPE)]:
+        later = outputs[outputs.index(name) + 1 :] if name in outputs else outputs
+        behind = {n: follow[n] for n in later if n in follow}
+        if follow and not behind:
+            continue
         cells = np.flatnonzero(_inside(honest, honest.system.tensors[name]))
-        chosen = _some(cells, samples) if name in outputs else _some(cells, 1)
-        for k, at in enumerate(chosen):
-            for delta in (1, -1) if name in outputs else ((-1) ** k,):
-                guards = _check_rejected(bench, given, {name: plus(delta, int(at))}, f"{name} {delta:+} at {at}")
+        for at in _some(cells, samples if name in outputs else 1):
+            for delta in (1, -1) if name in outputs else (1,):
+                tamper = {**behind, name: plus(delta, at)}
+                guards = _check_rejected(bench, given, tamper, f"{name} {delta:+} at {at}")
                 report.guards.setdefault(name, set()).update(guards)
 
 

@@ -1,0 +1,431 @@
+"""Provers that lie, for the attack tests: they re-prove, so that everything after a lie follows from it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import pytest
+
+from zkcore.backward import Driver
+from zkcore.commitment.hyrax import Hyrax
+from zkcore.commitment.scheme import Commitment
+from zkcore.errors import ProofRejected
+from zkcore.field import native
+from zkcore.field.generators import Generators
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Points
+from zkcore.graph import arrays
+from zkcore.graph.arrays import Array
+from zkcore.graph.builder import Builder
+from zkcore.graph.public import Dense
+from zkcore.graph.system import System, freeze
+from zkcore.graph.witness import Tamper, Witness
+from zkcore.relation import Table
+from zkcore.subprotocols.logup_gkr import LogupGkr
+from zkcore.transcript.channel import Channel, DryChannel, ProverChannel, VerifierChannel
+from zkcore.transcript.sponge import Sponge
+from zkcore.transcript.transcript import WIDTH, Toolbox, Transcript
+from zkcore.transcript.values import Number, Value
+from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, Refs, Rows, Wire
+
+KERNELS = native.load()
+TOOLS = Toolbox(KERNELS, Generators(KERNELS))
+LOG_WIDTH = 2  # rows of four entries: small tensors take several
+FINISH = ("constraints", "matrices", "error row", "witness row", "opening")  # what a verifier can see in hiding mode
+
+Lie = Callable[["Cheat", list[int]], list[int]]
+Lies = Mapping[tuple[str, int], Lie]
+MODES = pytest.mark.parametrize("hiding", [False, True], ids=["clear", "hiding"])
+
+
+def add(*deltas: int) -> Lie:
+    """Add to the first numbers of a message."""
+    return lambda t, values: [v + d for v, d in zip(values, [*deltas] + [0] * len(values), strict=False)]
+
+
+# --- channels ------------------------------------------------------------------------------------------------------------
+class Coins(ProverChannel):
+    """A prover with reproducible blinders, which are counted."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(b"coins")
+        self._coins, self.drawn = None if seed is None else random.Random(seed), 0
+
+    def blinders(self, count: int) -> list[int]:
+        self.drawn += count
+        if self._coins is None:
+            return super().blinders(count)
+        return [self._coins.randrange(MODULUS) for _ in range(count)]
+
+
+class Naked(ProverChannel):
+    """A prover without blinding: whatever finds no leak here is blind itself."""
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+
+    def blinders(self, count: int) -> list[int]:
+        return [0] * count
+
+
+class Attacker(Coins):
+    """Goes on after a violated guard, and judges like the verifier: `guards` is all that is wrong, in order. `forge` may
+    replace the bytes of the n-th message of a label by others, which both sides then absorb."""
+
+    judging = True
+
+    def __init__(self, seed: int = 7, forge: Callable[[str, int, bytes], bytes] = lambda label, n, data: data) -> None:
+        super().__init__(seed)
+        self.guards: list[str] = []
+        self._forge, self._seen = forge, Counter[str]()
+
+    def violated(self, guard: str) -> None:
+        self.guards.append(guard)
+
+    def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
+        data = self._forge(label, self._seen[label], make())
+        self._seen[label] += 1
+        return super().move(label, size, lambda: data)
+
+
+# --- the lying transcript ------------------------------------------------------------------------------------------------
+class CheatWire(Wire):
+    """What crosses in finish() and in openings can be lied about, too: keys are "wire LABEL"."""
+
+    cheat: Cheat
+
+    def challenge(self, label: str) -> int:
+        self.cheat.drawn[label].append(super().challenge(label))
+        self.cheat.event(label)
+        return self.cheat.drawn[label][-1]
+
+    def scalars(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
+        return super().scalars(label, count, lambda: self.cheat.told(f"wire {label}", make()))
+
+    def points(self, label: str, count: int, make: Callable[[], Points]) -> Refs:
+        return super().points(label, count, lambda: self.cheat.moved(f"wire {label}", make()))
+
+    def rows(self, label: str, bases: Points, count: int, make: Callable[[], Column]) -> Rows:
+        def lying() -> Column:
+            honest = np.ascontiguousarray(make())
+            if (f"inside {label}", self.cheat.seen[f"inside {label}"]) not in self.cheat.lies:
+                self.cheat.seen[f"inside {label}"] += 1
+                return honest
+            flat = honest.reshape(-1, 4) if honest.dtype == np.uint64 else KERNELS.from_ints(honest).reshape(-1, 4)
+            told = self.cheat.told(f"inside {label}", KERNELS.to_scalars(flat))
+            return KERNELS.from_scalars(told).reshape(count, -1, 4)
+
+        return super().rows(label, bases, count, lying)
+
+    def require_equal(self, guard: str, left: int, right: int) -> None:
+        self.cheat.residual[guard].append((left - right) % MODULUS)
+        super().require_equal(guard, left, right)
+
+    def settle(self) -> None:
+        pool = KERNELS.decode(b"".join(self._encoded))
+        for guard, c in self._equations:
+            points = [pool[refs] for refs, _ in c.received] + [p for p, _ in c.known]
+            scalars = [s for _, s in c.received] + [s for _, s in c.known]
+            self.cheat.gap[guard] = KERNELS.msm(np.concatenate(points), np.concatenate(scalars)).reshape(1, 12)
+        super().settle()
+
+
+class Cheat(Transcript):
+    """The honest prover, but lies[label, n] changes the n-th message of that label. Residuals of all guards are noted."""
+
+    def __init__(self, channel: Channel, statement: bytes, *, hiding: bool, lies: Lies = {}) -> None:  # noqa: B006
+        super().__init__(channel, TOOLS, statement, hiding=hiding)
+        self.lies, self.seen = dict(lies), Counter[str]()
+        self.drawn, self.residual = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+        self.gap: dict[str, Points] = {}  # of group equations
+        self.when: dict[str, Callable[[], None]] = {}
+        self.messages: list[tuple[str, int]] = []
+        wire = CheatWire(TOOLS.kernels, TOOLS.generators, channel, self._sponge, WIDTH)
+        wire.cheat = self
+        self._wire: Wire = wire
+
+    @property
+    def ledger(self) -> object:
+        return self._ledger
+
+    def told(self, label: str, honest: Sequence[int]) -> list[int]:
+        key = (label, self.seen[label])
+        self.seen[label] += 1
+        lie = self.lies.get(key)
+        return [v % MODULUS for v in lie(self, list(honest))] if lie else list(honest)
+
+    def moved(self, label: str, honest: Points) -> Points:
+        """A lie about a point: a multiple of the blinder's generator is added."""
+        n = len(honest.reshape(-1, 12))
+        deltas = self.told(label, [0] * n)
+        if not any(deltas):
+            return honest
+        base, one = self._wire.blinder_base, KERNELS.from_scalars([1])
+        rows = []
+        for p, d in zip(honest.reshape(-1, 12), deltas, strict=True):
+            scalars = np.concatenate([one, KERNELS.from_scalars([d])])
+            rows.append(KERNELS.msm(np.concatenate([p.reshape(1, 12), base]), scalars).reshape(12))
+        return np.stack(rows)
+
+    def event(self, label: str) -> None:
+        self.when.get(label, lambda: None)()
+
+    def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
+        honest = super().fill(label, count, make)
+        self.messages.append((label, count))
+        return self.told(label, honest)
+
+    def challenge(self, label: str) -> int:
+        self.drawn[label].append(super().challenge(label))
+        self.event(label)
+        return self.drawn[label][-1]
+
+    def require_zero(self, value: Number, guard: str) -> None:
+        self.residual[guard].append(number(value))
+        super().require_zero(value, guard)
+
+    def require_product(self, factors: Sequence[Number], result: Number, guard: str) -> None:
+        left = 1
+        for f in factors:
+            left = left * number(f) % MODULUS
+        hidden = sum(isinstance(f, Value) for f in factors)
+        if hidden > 1:  # fewer end in require_zero
+            self.residual[guard].append((left - number(result)) % MODULUS)
+        super().require_product(factors, result, guard)
+
+
+def number(value: Number) -> int:
+    known = value.number if isinstance(value, Value) else value
+    return 0 if known is None else known % MODULUS
+
+
+# --- cases ---------------------------------------------------------------------------------------------------------------
+@dataclass
+class Case:
+    """A system with its witness; weights are committed once, as a model's owner would."""
+
+    system: System
+    given: Mapping[str, Array]
+    weights: Mapping[str, tuple[bytes, Rows]] = field(default_factory=dict)
+    log_width: int = LOG_WIDTH
+
+    def committed(self, **others: Array) -> Case:
+        """The same with fresh commitments to the weights (or to others)."""
+        scheme, made = Hyrax(self.log_width), {}
+        for tensor in self.system.of_kind("weight"):
+            channel = Coins(len(made))
+            t = Transcript(channel, TOOLS, b"weights")
+            array = np.asarray(others.get(tensor.name, self.given[tensor.name]))
+            rows = scheme.commit(t, tensor.name, tensor.shape, lambda a=array: a).rows
+            made[tensor.name] = bytes(channel.proof), rows
+        return Case(self.system, self.given, made, self.log_width)
+
+    def run(self, t: Transcript, witness: Witness | None) -> None:
+        scheme = Hyrax(self.log_width)
+        adopted: dict[str, Commitment] = {}
+        for name, (rows, secret) in self.weights.items():
+            adopted[name] = scheme.adopt(t, self.system.tensors[name].shape, rows, secret if t.proving else None)
+        Driver(scheme, LogupGkr(), adopted).run(self.system, t, witness)
+
+    def statement(self) -> bytes:
+        return self.system.describe()
+
+    def prove(self, hiding: bool = True, channel: ProverChannel | None = None) -> bytes:
+        channel = channel or ProverChannel(b"secret")
+        self.run(Transcript(channel, TOOLS, self.statement(), hiding=hiding), self.witness())
+        return bytes(channel.proof)
+
+    def witness(self, tamper: Tamper | None = None) -> Witness:
+        return Witness(self.system, KERNELS, self.given, tamper)
+
+    def forge(
+        self, lies: Lies = {}, hiding: bool = True, channel: Attacker | None = None, witness: Witness | None = None  # noqa: B006
+    ) -> Forged:
+        channel = channel or Attacker()
+        t = Cheat(channel, self.statement(), hiding=hiding, lies=lies)
+        self.run(t, witness or self.witness())
+        return Forged(t, bytes(channel.proof), channel.guards)
+
+    def verify(self, proof: bytes, hiding: bool = True) -> None:
+        self.run(Transcript(VerifierChannel(proof), TOOLS, self.statement(), hiding=hiding), None)
+
+    def rejection(self, proof: bytes, hiding: bool = True) -> str:
+        """The reason; empty if the proof is accepted. Any other exception is a bug of the verifier."""
+        try:
+            self.verify(proof, hiding)
+        except ProofRejected as e:
+            return e.reason
+        return ""
+
+    def messages(self, hiding: bool = True) -> list[tuple[str, int, int]]:
+        """(label, start, size) of everything that crosses."""
+        channel, out, start = DryChannel(), [], 0
+        self.run(Transcript(channel, TOOLS, self.statement(), hiding=hiding), None)
+        for label, size in channel.messages:
+            out.append((label, start, size))
+            start += size
+        return out
+
+    def elements(self, hiding: bool = True) -> list[tuple[str, int, int]]:
+        """(label, start, size) of every point and scalar."""
+        out = []
+        for label, start, size in self.messages(hiding):
+            unit = POINT_BYTES if is_points(label, hiding) else SCALAR_BYTES
+            assert size % unit == 0
+            out += [(label, start + i, unit) for i in range(0, size, unit)]
+        return out
+
+
+@dataclass
+class Forged:
+    t: Cheat
+    proof: bytes
+    guards: list[str]
+
+
+IN_CLEAR = ("mask scale", "matrix values", "error row", "folded value")
+
+
+def is_points(label: str, hiding: bool) -> bool:
+    """Rounds of the blind argument bear the same label as hidden ones; `elements` of hiding proofs tells them apart."""
+    if label.endswith(" answer") or label in IN_CLEAR:
+        return False
+    if label.endswith((" halving", " announcement")) or label.startswith("commit ") or label == "pin":
+        return True
+    return hiding and label != "clear round"
+
+
+def corrected(case: Case, lies: Lies, guard: str, at: tuple[str, int], *direction: int, hiding: bool = True) -> Lies:
+    """Lie along `direction` in message `at` so that `guard` holds again. Guards are affine in one message: two runs
+    with the same coins and a secant suffice."""
+    before = lies.get(at, lambda t, values: values)
+
+    def lying(k: int) -> Lie:
+        return lambda t, values: add(*(k * d for d in direction))(t, before(t, values))
+
+    r0, r1 = (first_residual(case.forge({**lies, at: lying(k)}, hiding), guard) for k in (0, 1))
+    return {**lies, at: lying(r0 * pow(r0 - r1, -1, MODULUS) % MODULUS)}
+
+
+def first_residual(forged: Forged, guard: str) -> int:
+    return forged.t.residual[guard][0]
+
+
+def freeze_challenge(monkeypatch: pytest.MonkeyPatch, label: str, value: int) -> None:
+    """Both sides get `value` for every challenge of this label; the state moves on as ever."""
+    honest = Sponge.challenge
+
+    def challenge(self: Sponge, name: str) -> int:
+        drawn = honest(self, name)
+        return value if name == label else drawn
+
+    monkeypatch.setattr(Sponge, "challenge", challenge)
+
+
+# --- systems ---------------------------------------------------------------------------------------------------------------
+SQUARE = Table(
+    "square",
+    4,
+    ((-2, 1), (0, 4)),
+    lambda: [np.arange(-2, 2, dtype=np.int64), np.arange(-2, 2, dtype=np.int64) ** 2],
+)
+X = np.array([[1, -1], [0, 1], [-1, -1]])
+W = np.array([[1, -1], [-1, 1]])
+WIDE = 1 << 20
+
+
+def public(builder: Builder, name: str, values: Array) -> str:
+    builder.public(name, Dense(np.asarray(values, dtype=np.int64), -WIDE, WIDE))
+    return name
+
+
+@cache
+def small() -> Case:
+    """A committed matmul, requantised; a lookup-defined value; two claims on the accumulator, two on the value."""
+    y = (X @ W + 1) >> 1
+    e = y**2
+    b = Builder(2)
+    x, w = b.public("x", Dense(X, -2, 1)), b.weight("w", (2, 2), -2, 1)
+    acc = b.einsum("acc", "im,mo->io", x, w)
+    out = b.committed("y", (3, 2), -2, 1)
+    b.requantise(out, "io", acc, 1, ranged=False)
+    [value] = b.lookup("square", SQUARE, "io", [out["io"]], defines={"e": 1})
+    rows, squares = b.einsum("rows", "io->i", value), b.einsum("squares", "io,io->o", value, value)
+    total = b.einsum("total", "io->o", acc)
+    for name, letter, tensor, truth in (
+        ("rows", "i", rows, e.sum(1)),
+        ("squares", "o", squares, (e * e).sum(0)),
+        ("total", "o", total, (X @ W).sum(0)),
+    ):
+        public(b, f"the {name}", truth)
+        b.zero(f"{name} tie", letter, tensor[letter] - b.tensors[f"the {name}"][letter])
+    return Case(freeze(b), {"w": W, "y": y}).committed()
+
+
+@cache
+def matmul(*false: int) -> Case:
+    """acc = x w is public. `false`: what is added to its cells."""
+    b = Builder(2)
+    x, w = b.public("x", Dense(X, -2, 1)), b.weight("w", (2, 2), -2, 1)
+    acc = b.einsum("acc", "im,mo->io", x, w)
+    public(b, "truth", X @ W + np.array([*false, *[0] * (6 - len(false))]).reshape(3, 2))
+    b.zero("tie", "io", acc["io"] - b.tensors["truth"]["io"])
+    return Case(freeze(b), {"w": W}).committed()
+
+
+@cache
+def symmetric() -> Case:
+    """acc + its transpose is public: two claims about acc meet in a merge."""
+    b = Builder(2)
+    x, w = b.public("x", Dense(X[:2], -2, 1)), b.weight("w", (2, 2), -2, 1)
+    acc = b.einsum("acc", "im,mo->io", x, w)
+    turned = b.einsum("turned", "io->oi", acc)
+    public(b, "truth", X[:2] @ W + (X[:2] @ W).T)
+    b.zero("tie", "io", acc["io"] + turned["io"] - b.tensors["truth"]["io"])
+    return Case(freeze(b), {"w": W}).committed()
+
+
+@cache
+def two_weights() -> Case:
+    """The sum of two committed tensors is public."""
+    b = Builder(2)
+    v, w = b.weight("v", (3, 2), -2, 1), b.weight("w", (3, 2), -2, 1)
+    public(b, "truth", X + X[::-1])
+    b.zero("tie", "io", v["io"] + w["io"] - b.tensors["truth"]["io"])
+    return Case(freeze(b), {"v": X, "w": X[::-1].copy()}).committed()
+
+
+@cache
+def ranged(value: int = 1) -> Case:
+    """Four committed numbers lie in [0, 4); the last is `value`."""
+    b = Builder(2)
+    y = b.committed("y", (4,), 0, 3)
+    b.nonneg("range", "i", y["i"], 2)
+    return Case(freeze(b), {"y": np.array([0, 3, 3, value])})
+
+
+@cache
+def defined(*false: int) -> Case:
+    """The squares of two committed numbers, and their sum, are public: two claims on a lookup-defined value."""
+    b, y = Builder(2), np.array([-2, 1])
+    out = b.committed("y", (2,), -2, 1)
+    [e] = b.lookup("square", SQUARE, "i", [out["i"]], defines={"e": 1})
+    total = b.einsum("sum", "i->", e)
+    public(b, "truth", y**2 + np.array([*false, *[0] * (2 - len(false))]))
+    b.zero("tie", "i", e["i"] - b.tensors["truth"]["i"])
+    four_sums = np.array(5)
+    public(b, "the sum", four_sums)
+    b.zero("sum tie", "", total[""] - b.tensors["the sum"][""])
+    return Case(freeze(b), {"y": y})
+
+
+def scalars(values: Sequence[int]) -> FieldArray:
+    return KERNELS.from_scalars([v % MODULUS for v in values])
+
+
+def as_objects(array: Array) -> list[int]:
+    return [int(v) for v in arrays.to_objects(KERNELS, array).ravel()]
