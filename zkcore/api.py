@@ -114,7 +114,8 @@ def prove(
     reporter.close()
     stages = [StageTime(s.name, s.seconds, made.sections.get(s.name, 0)) for s in reporter.stages]
     text, count = codec.decode(sequence.generated), len(sequence.generated)
-    return ProveResult(prompt, text, count, len(made.data), stages, list(made.sections.items()))
+    hiding = owner.public.setup.parts.config.zero_knowledge
+    return ProveResult(prompt, text, count, len(made.data), stages, list(made.sections.items()), hiding)
 
 
 def verify(
@@ -161,6 +162,8 @@ def _stages(reporter: Reporter) -> Callable[[str], None]:
 def _need(*packages: str) -> None:
     from importlib.util import find_spec
 
+    # Many small integer operations: threads that spin between them only take the cores from one another.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if missing := [p for p in packages if find_spec(p) is None]:
         raise UsageError(f"this needs {', '.join(missing)}: pip install 'zkcore[prove]'")
 

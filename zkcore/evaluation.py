@@ -28,7 +28,7 @@ def float_logits(model_dir: Path, windows: list[tuple[int, ...]]) -> list[torch.
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32, local_files_only=True)
     model.eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():

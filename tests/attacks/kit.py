@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ FINISH = ("constraints", "matrices", "error row", "witness row", "opening")  # w
 
 Lie = Callable[["Cheat", list[int]], list[int]]
 Lies = Mapping[tuple[str, int], Lie]
+PointLies = Mapping[tuple[str, int], Callable[[Points], Points]]
 MODES = pytest.mark.parametrize("hiding", [False, True], ids=["clear", "hiding"])
 
 
@@ -47,7 +49,7 @@ def add(*deltas: int) -> Lie:
     return lambda t, values: [v + d for v, d in zip(values, [*deltas] + [0] * len(values), strict=False)]
 
 
-# --- channels ------------------------------------------------------------------------------------------------------------
+# --- channels ---
 class Coins(ProverChannel):
     """A prover with reproducible blinders, which are counted."""
 
@@ -73,8 +75,8 @@ class Naked(ProverChannel):
 
 
 class Attacker(Coins):
-    """Goes on after a violated guard, and judges like the verifier: `guards` is all that is wrong, in order. `forge` may
-    replace the bytes of the n-th message of a label by others, which both sides then absorb."""
+    """Goes on after a violated guard, and judges like the verifier: `guards` is all that is wrong, in order. `forge`
+    may replace the bytes of the n-th message of a label by others, which both sides then absorb."""
 
     judging = True
 
@@ -92,7 +94,7 @@ class Attacker(Coins):
         return super().move(label, size, lambda: data)
 
 
-# --- the lying transcript ------------------------------------------------------------------------------------------------
+# --- the lying transcript ---
 class CheatWire(Wire):
     """What crosses in finish() and in openings can be lied about, too: keys are "wire LABEL"."""
 
@@ -107,7 +109,7 @@ class CheatWire(Wire):
         return super().scalars(label, count, lambda: self.cheat.told(f"wire {label}", make()))
 
     def points(self, label: str, count: int, make: Callable[[], Points]) -> Refs:
-        return super().points(label, count, lambda: self.cheat.moved(f"wire {label}", make()))
+        return super().points(label, count, lambda: self.cheat.moved(label, make()))
 
     def rows(self, label: str, bases: Points, count: int, make: Callable[[], Column]) -> Rows:
         def lying() -> Column:
@@ -135,41 +137,35 @@ class CheatWire(Wire):
 
 
 class Cheat(Transcript):
-    """The honest prover, but lies[label, n] changes the n-th message of that label. Residuals of all guards are noted."""
+    """The honest prover, but lies[label, n] changes the n-th message of that label. Notes all guards' residuals."""
 
     def __init__(self, channel: Channel, statement: bytes, *, hiding: bool, lies: Lies = {}) -> None:  # noqa: B006
         super().__init__(channel, TOOLS, statement, hiding=hiding)
         self.lies, self.seen = dict(lies), Counter[str]()
         self.drawn, self.residual = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
-        self.gap: dict[str, Points] = {}  # of group equations
+        self.errors: dict[tuple[str, int], list[int]] = {}  # what was told less what is true
+        self.gap: dict[str, Points] = {}  # left sides of group equations
+        self.point_lies: dict[tuple[str, int], Callable[[Points], Points]] = {}
         self.when: dict[str, Callable[[], None]] = {}
         self.messages: list[tuple[str, int]] = []
         wire = CheatWire(TOOLS.kernels, TOOLS.generators, channel, self._sponge, WIDTH)
         wire.cheat = self
         self._wire: Wire = wire
 
-    @property
-    def ledger(self) -> object:
-        return self._ledger
-
     def told(self, label: str, honest: Sequence[int]) -> list[int]:
         key = (label, self.seen[label])
         self.seen[label] += 1
         lie = self.lies.get(key)
-        return [v % MODULUS for v in lie(self, list(honest))] if lie else list(honest)
+        if lie is None:
+            return list(honest)
+        told = [v % MODULUS for v in lie(self, list(honest))]
+        self.errors[key] = [(a - b) % MODULUS for a, b in zip(told, honest, strict=True)]
+        return told
 
     def moved(self, label: str, honest: Points) -> Points:
-        """A lie about a point: a multiple of the blinder's generator is added."""
-        n = len(honest.reshape(-1, 12))
-        deltas = self.told(label, [0] * n)
-        if not any(deltas):
-            return honest
-        base, one = self._wire.blinder_base, KERNELS.from_scalars([1])
-        rows = []
-        for p, d in zip(honest.reshape(-1, 12), deltas, strict=True):
-            scalars = np.concatenate([one, KERNELS.from_scalars([d])])
-            rows.append(KERNELS.msm(np.concatenate([p.reshape(1, 12), base]), scalars).reshape(12))
-        return np.stack(rows)
+        key = (label, self.seen[f"points {label}"])
+        self.seen[f"points {label}"] += 1
+        return self.point_lies.get(key, lambda points: points)(honest.reshape(-1, 12))
 
     def event(self, label: str) -> None:
         self.when.get(label, lambda: None)()
@@ -198,12 +194,38 @@ class Cheat(Transcript):
         super().require_product(factors, result, guard)
 
 
+class Liar(Witness):
+    """Also lies about columns that are committed in mid-protocol, knowing all that was drawn so far."""
+
+    t: Cheat
+
+    def __init__(self, case: Case, lies: Mapping[str, Callable[[Cheat, list[int]], list[int]]]) -> None:
+        super().__init__(case.system, KERNELS, case.given)
+        self._lies = lies
+
+    def put(self, name: str, array: Array) -> None:
+        if name in self._lies:
+            values = arrays.to_objects(KERNELS, array).ravel()
+            array = scalars(self._lies[name](self.t, [int(v) for v in values]))
+        super().put(name, array)
+
+
+def shifted(base: Points, by: int) -> Callable[[Points], Points]:
+    """A lie about points: a multiple of `base` on the first."""
+
+    def lie(points: Points) -> Points:
+        first = KERNELS.msm(np.concatenate([points[:1], base]), scalars([1, by])).reshape(1, 12)
+        return np.concatenate([first, points[1:]])
+
+    return lie
+
+
 def number(value: Number) -> int:
     known = value.number if isinstance(value, Value) else value
     return 0 if known is None else known % MODULUS
 
 
-# --- cases ---------------------------------------------------------------------------------------------------------------
+# --- cases ---
 @dataclass
 class Case:
     """A system with its witness; weights are committed once, as a model's owner would."""
@@ -213,11 +235,11 @@ class Case:
     weights: Mapping[str, tuple[bytes, Rows]] = field(default_factory=dict)
     log_width: int = LOG_WIDTH
 
-    def committed(self, **others: Array) -> Case:
+    def committed(self, seed: int = 0, **others: Array) -> Case:
         """The same with fresh commitments to the weights (or to others)."""
         scheme, made = Hyrax(self.log_width), {}
         for tensor in self.system.of_kind("weight"):
-            channel = Coins(len(made))
+            channel = Coins(seed + len(made))
             t = Transcript(channel, TOOLS, b"weights")
             array = np.asarray(others.get(tensor.name, self.given[tensor.name]))
             rows = scheme.commit(t, tensor.name, tensor.shape, lambda a=array: a).rows
@@ -243,11 +265,19 @@ class Case:
         return Witness(self.system, KERNELS, self.given, tamper)
 
     def forge(
-        self, lies: Lies = {}, hiding: bool = True, channel: Attacker | None = None, witness: Witness | None = None  # noqa: B006
+        self,
+        lies: Lies = {},  # noqa: B006
+        hiding: bool = True,
+        channel: Attacker | None = None,
+        witness: Witness | None = None,
+        point_lies: PointLies = {},  # noqa: B006
     ) -> Forged:
-        channel = channel or Attacker()
+        channel, witness = channel or Attacker(), witness or self.witness()
         t = Cheat(channel, self.statement(), hiding=hiding, lies=lies)
-        self.run(t, witness or self.witness())
+        t.point_lies.update(point_lies)
+        if isinstance(witness, Liar):
+            witness.t = t
+        self.run(t, witness)
         return Forged(t, bytes(channel.proof), channel.guards)
 
     def verify(self, proof: bytes, hiding: bool = True) -> None:
@@ -272,9 +302,12 @@ class Case:
 
     def elements(self, hiding: bool = True) -> list[tuple[str, int, int]]:
         """(label, start, size) of every point and scalar."""
-        out = []
+        out, finishing = [], not hiding
         for label, start, size in self.messages(hiding):
-            unit = POINT_BYTES if is_points(label, hiding) else SCALAR_BYTES
+            finishing = finishing or label == "mask scale"
+            points = label.endswith((" halving", " announcement")) or label.startswith("commit ") or label == "pin"
+            scalar = label.endswith(" answer") or finishing
+            unit = POINT_BYTES if points or not scalar else SCALAR_BYTES
             assert size % unit == 0
             out += [(label, start + i, unit) for i in range(0, size, unit)]
         return out
@@ -287,46 +320,44 @@ class Forged:
     guards: list[str]
 
 
-IN_CLEAR = ("mask scale", "matrix values", "error row", "folded value")
+@dataclass(frozen=True)
+class Step:
+    """One message is corrected along a direction, so that the n-th use of a guard holds again."""
+
+    guard: str
+    at: tuple[str, int]
+    direction: tuple[int, ...] = (1,)
+    nth: int = 0
 
 
-def is_points(label: str, hiding: bool) -> bool:
-    """Rounds of the blind argument bear the same label as hidden ones; `elements` of hiding proofs tells them apart."""
-    if label.endswith(" answer") or label in IN_CLEAR:
-        return False
-    if label.endswith((" halving", " announcement")) or label.startswith("commit ") or label == "pin":
-        return True
-    return hiding and label != "clear round"
+def corrected(case: Case, lies: Lies, *steps: Step, hiding: bool = True) -> Lies:
+    """Guards are affine in one message: two runs with the same coins and a secant suffice, step by step."""
+    for step in steps:
+        before = lies.get(step.at, add())
+
+        def lying(k: int, step: Step = step, before: Lie = before) -> Lie:
+            return lambda t, values: add(*(k * d for d in step.direction))(t, before(t, values))
+
+        r0, r1 = (case.forge({**lies, step.at: lying(k)}, hiding).t.residual[step.guard][step.nth] for k in (0, 1))
+        lies = {**lies, step.at: lying(r0 * pow(r0 - r1, -1, MODULUS) % MODULUS)}
+    return lies
 
 
-def corrected(case: Case, lies: Lies, guard: str, at: tuple[str, int], *direction: int, hiding: bool = True) -> Lies:
-    """Lie along `direction` in message `at` so that `guard` holds again. Guards are affine in one message: two runs
-    with the same coins and a secant suffice."""
-    before = lies.get(at, lambda t, values: values)
-
-    def lying(k: int) -> Lie:
-        return lambda t, values: add(*(k * d for d in direction))(t, before(t, values))
-
-    r0, r1 = (first_residual(case.forge({**lies, at: lying(k)}, hiding), guard) for k in (0, 1))
-    return {**lies, at: lying(r0 * pow(r0 - r1, -1, MODULUS) % MODULUS)}
-
-
-def first_residual(forged: Forged, guard: str) -> int:
-    return forged.t.residual[guard][0]
-
-
-def freeze_challenge(monkeypatch: pytest.MonkeyPatch, label: str, value: int) -> None:
-    """Both sides get `value` for every challenge of this label; the state moves on as ever."""
-    honest = Sponge.challenge
+def freeze_challenge(monkeypatch: pytest.MonkeyPatch, label: str, *values: int) -> None:
+    """Both sides get `values`, in turn, for the challenges of this label; the state moves on as ever."""
+    honest, counts = Sponge.challenge, WeakKeyDictionary[Sponge, int]()
 
     def challenge(self: Sponge, name: str) -> int:
         drawn = honest(self, name)
-        return value if name == label else drawn
+        if name != label:
+            return drawn
+        counts[self] = counts.get(self, 0) + 1
+        return values[(counts[self] - 1) % len(values)]
 
     monkeypatch.setattr(Sponge, "challenge", challenge)
 
 
-# --- systems ---------------------------------------------------------------------------------------------------------------
+# --- systems ---
 SQUARE = Table(
     "square",
     4,
@@ -378,13 +409,13 @@ def matmul(*false: int) -> Case:
 
 
 @cache
-def symmetric() -> Case:
+def symmetric(false: int = 0) -> Case:
     """acc + its transpose is public: two claims about acc meet in a merge."""
     b = Builder(2)
     x, w = b.public("x", Dense(X[:2], -2, 1)), b.weight("w", (2, 2), -2, 1)
     acc = b.einsum("acc", "im,mo->io", x, w)
     turned = b.einsum("turned", "io->oi", acc)
-    public(b, "truth", X[:2] @ W + (X[:2] @ W).T)
+    public(b, "truth", X[:2] @ W + (X[:2] @ W).T + np.array([[false, 0], [0, 0]]))
     b.zero("tie", "io", acc["io"] + turned["io"] - b.tensors["truth"]["io"])
     return Case(freeze(b), {"w": W}).committed()
 
@@ -409,17 +440,14 @@ def ranged(value: int = 1) -> Case:
 
 
 @cache
-def defined(*false: int) -> Case:
-    """The squares of two committed numbers, and their sum, are public: two claims on a lookup-defined value."""
-    b, y = Builder(2), np.array([-2, 1])
-    out = b.committed("y", (2,), -2, 1)
-    [e] = b.lookup("square", SQUARE, "i", [out["i"]], defines={"e": 1})
-    total = b.einsum("sum", "i->", e)
-    public(b, "truth", y**2 + np.array([*false, *[0] * (2 - len(false))]))
-    b.zero("tie", "i", e["i"] - b.tensors["truth"]["i"])
-    four_sums = np.array(5)
-    public(b, "the sum", four_sums)
-    b.zero("sum tie", "", total[""] - b.tensors["the sum"][""])
+def defined(false: int = 0) -> Case:
+    """Squares of committed numbers plus their transpose are public: two claims about a lookup-defined value."""
+    b, y = Builder(2), np.array([[-2, 1], [0, -1]])
+    out = b.committed("y", (2, 2), -2, 1)
+    [e] = b.lookup("square", SQUARE, "io", [out["io"]], defines={"e": 1})
+    turned = b.einsum("turned", "io->oi", e)
+    public(b, "truth", y**2 + (y**2).T + np.array([[false, 0], [0, 0]]))
+    b.zero("tie", "io", e["io"] + turned["io"] - b.tensors["truth"]["io"])
     return Case(freeze(b), {"y": y})
 
 

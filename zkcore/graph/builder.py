@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from zkcore.errors import GraphError
+from zkcore.graph.complement import Complement
+from zkcore.graph.rules import Digit, Entry, head
 from zkcore.graph.tensor import LIMIT, PublicTensor, Tensor
 from zkcore.relation import Expr, Relation, Table, range_table
 
-
-@dataclass(frozen=True)
-class Digit:
-    """How the prover finds a committed limb: (expr // 2^shift) mod 2^bits, over `letters`."""
-
-    expr: Expr
-    letters: str
-    shift: int
-    bits: int
+Mask = tuple[Tensor, str]  # a public tensor of zeros and ones, and its axes' letters
 
 
 class Builder:
-    """Collects tensors and relations. `scope` prefixes the names an op gives."""
+    """Collects tensors and relations. `scope` prefixes the names an op gives. `virtual_outputs`: the lookup argument
+    keeps function values virtual; otherwise they are committed and looked up with their index."""
 
-    def __init__(self, table_bits: int) -> None:
-        self.table_bits, self.scope, self.group = table_bits, "", ""
+    def __init__(self, table_bits: int, virtual_outputs: bool = True) -> None:
+        self.table_bits, self.virtual_outputs, self.scope, self.group = table_bits, virtual_outputs, "", ""
         self.tensors: dict[str, Tensor] = {}
         self.relations: list[Relation] = []
         self.publics: dict[str, PublicTensor] = {}
-        self.digits: dict[str, Digit] = {}
+        self.digits: dict[str, Digit | Entry] = {}
         self._duties: dict[str, tuple[int, int]] = {}
         self._tables: dict[str, Table] = {}
 
@@ -137,35 +131,61 @@ class Builder:
         letters: str,
         columns: Sequence[Expr],
         *,
-        mask: tuple[Tensor, str] | None = None,
+        mask: Mask | None = None,
         defines: Mapping[str, int] | None = None,
     ) -> list[Tensor]:
-        """The columns are a row of `table` wherever the mask is 1. `defines`: {virtual tensor: table column}; such a
-        tensor is zero outside the mask and on padding."""
+        """The columns are a row of `table` wherever the mask is 1. `defines`: {new tensor: table column}; such a tensor
+        is zero outside the mask (and, where it is virtual, on padding)."""
         full, shape = self._name(name), self.domain(letters, columns)
         if self._tables.setdefault(table.name, table).digest != table.digest:
             raise GraphError(f"{full}: another table is already called {table.name}")
         for e in columns:
             self.interval(e)  # both sides below 2^253: equal mod r means equal
-        if defines and self._kind(columns[0]) not in ("committed", "weight"):
-            raise GraphError(f"{full}: the index of a defining lookup must be a committed tensor")
-        if defines and len(columns) != 1:
-            raise GraphError(
-                f"{full}: a defining lookup checks its index alone; state the other columns in a second one"
-            )
         if mask and (mask[0].kind != "public" or mask[0].lo < 0 or mask[0].hi > 1):
             raise GraphError(f"{full}: a mask is public, and 0 or 1")
+        if defines:
+            self._check_definition(full, table, columns, defines)
+            if not self.virtual_outputs:
+                return self._commit_values(name, head(table, len(defines) + 1), letters, columns[0], mask, defines)
         made = []
         for new, column in (defines or {}).items():
             lo, hi = table.ranges[column]
             made.append(self._define(self._name(new), shape, min(0, lo), max(0, hi), True))
         names = tuple(t.name for t in made)
         mask_name, mask_letters = (mask[0].name, mask[1]) if mask else (None, "")
-        if defines and list(defines.values()) != list(range(1, len(table.ranges)))[: len(defines)]:
-            raise GraphError(f"{full}: defined columns must be the table's 1, 2, ... in order")
         relation = Relation("lookup", full, letters, tuple(columns), names, table, mask_name, mask_letters, self.group)
         self._relate(relation)
         self._keep_promise(columns[0], table.ranges[0], relation)
+        return made
+
+    def _check_definition(self, full: str, table: Table, columns: Sequence[Expr], defines: Mapping[str, int]) -> None:
+        if self._kind(columns[0]) not in ("committed", "weight"):
+            raise GraphError(f"{full}: the index of a defining lookup must be a committed tensor")
+        if len(columns) != 1:
+            raise GraphError(
+                f"{full}: a defining lookup checks its index alone; state the other columns in a second one"
+            )
+        if list(defines.values()) != list(range(1, len(table.ranges)))[: len(defines)]:
+            raise GraphError(f"{full}: defined columns must be the table's 1, 2, ... in order")
+
+    def _commit_values(
+        self, name: str, table: Table, letters: str, index: Expr, mask: Mask | None, defines: Mapping[str, int]
+    ) -> list[Tensor]:
+        """(index, values) is a row of the table inside the mask. A lookup is silent outside, where a free value would
+        enter every sum over it: there  value * (1 - mask) = 0  on every real cell."""
+        shape, made = self.domain(letters, (index,)), []
+        for new, column in defines.items():
+            lo, hi = table.ranges[column]
+            made.append(self.committed(self._name(new), shape, min(0, lo), max(0, hi)))
+        self.lookup(name, table, letters, [index, *(t[letters] for t in made)], mask=mask)
+        relation = self.relations[-1]
+        for (new, column), value in zip(defines.items(), made, strict=True):
+            self.digits[value.name] = Entry(relation, column)
+            del self._duties[value.name]
+            if mask:
+                outside = self.public(f"not {mask[0].name}", Complement(self.publics[mask[0].name]))
+                beyond = self.einsum(f"{new}.outside", f"{letters},{mask[1]}->{letters}", value, outside)
+                self.zero(f"{new}.masked", letters, beyond[letters])
         return made
 
     def _kind(self, expr: Expr) -> str:
@@ -186,7 +206,7 @@ class Builder:
                 at = tuple(letters.index(x) for x in relation.mask_letters)
                 self.tensors[name].support = (relation.mask, at)
 
-    def nonneg(self, name: str, letters: str, expr: Expr, bits: int, mask: tuple[Tensor, str] | None = None) -> None:
+    def nonneg(self, name: str, letters: str, expr: Expr, bits: int, mask: Mask | None = None) -> None:
         """0 <= expr < 2^bits over the integers: one lookup, or limbs of `table_bits` of which the lowest is virtual."""
         if bits < 0:
             raise GraphError(f"{name}: no number lies in [0, 2^{bits})")
@@ -200,7 +220,7 @@ class Builder:
             self._keep_promise(expr, (0, (1 << bits) - 1), self.relations[-1])
 
     def _limb(
-        self, name: str, letters: str, shape: tuple[int, ...], digit: Digit, mask: tuple[Tensor, str] | None
+        self, name: str, letters: str, shape: tuple[int, ...], digit: Digit, mask: Mask | None
     ) -> Tensor:
         full = self._name(name)
         limb = self.committed(full, shape, 0, (1 << digit.bits) - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -64,6 +65,13 @@ class OneHot:
     lo: int = 0
     hi: int = 1
     scale_bits: int = 0
+
+    def __post_init__(self) -> None:
+        used = Counter(i for i in self.index if i >= 0)
+        if used and (max(used) >= self.width or max(used.values()) > self.columns):
+            raise GraphError(
+                f"a one-hot tensor leaves its {self.width} columns, or has over {self.columns} ones in one"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zkcore.graph.builder import Builder, Digit
+from zkcore.graph.builder import Builder
+from zkcore.graph.rules import Digit, Entry
 from zkcore.graph.tensor import PublicTensor, Tensor
 from zkcore.relation import Relation
 
@@ -19,7 +20,7 @@ class System:
     tensors: Mapping[str, Tensor]
     relations: tuple[Relation, ...]
     publics: Mapping[str, PublicTensor]
-    digits: Mapping[str, Digit]
+    digits: Mapping[str, Digit | Entry]
 
     def of_kind(self, kind: str) -> list[Tensor]:
         return [t for t in self.tensors.values() if t.kind == kind]

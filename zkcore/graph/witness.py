@@ -9,6 +9,7 @@ import numpy as np
 from zkcore.field.kernels import FieldKernels
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
+from zkcore.graph.rules import Entry
 from zkcore.graph.system import System
 from zkcore.polynomial.point import padded
 from zkcore.relation import Expr, Relation
@@ -41,7 +42,10 @@ class Witness:
             return np.asarray(self._given[name]).reshape(self._shape(name, self._given[name]))
         if name in self.system.publics:
             return self.system.publics[name].array()
-        if digit := self.system.digits.get(name):
+        digit = self.system.digits.get(name)
+        if isinstance(digit, Entry):
+            return self._derive(digit.relation, digit.column)
+        if digit:
             value = self._real(self.affine(digit.expr, digit.letters), self.system.tensors[name].shape)
             return self._digit(value, digit.shift, digit.bits)
         relation, column = self._makers[name]
