@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from zkcore import evaluation
 from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
+from zkcore.graph.arrays import Array
 from zkcore.graph.witness import Witness
 from zkcore.models import checkpoint, passes, quantisation
 from zkcore.models.family import Architecture
@@ -57,10 +59,11 @@ def commit(
     weights = _quantised(setup, real)
     tools = toolbox(cache_dir)
     report.stage("commit")
-    rows, secrets = _rows(setup, tools, weights)
+    arranged = setup.arrange({n: w.numpy() for n, w in weights.items()})
+    rows, secrets = _rows(setup, tools, arranged)
     statement = setup.statement(codec.sha256, digest(rows))
     report.stage("range proof")
-    certificate = _certificate(setup, tools, statement.encode(), rows, secrets, weights)
+    certificate = _certificate(setup, tools, statement.encode(), rows, secrets, arranged)
     report.stage("compare")
     held_out = evaluation.windows(codec.encode(texts[1]), config.calibration.window, config.calibration.tokens)
     accuracy = evaluation.compare(setup, weights, model_dir, held_out)
@@ -107,7 +110,7 @@ def _number(architecture: Architecture, name: str) -> int:
 
 def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     q, out = setup.quantisation, {}
-    for name, spec in setup.weights().items():
+    for name, spec in setup.shortest().weights().items():
         kind = setup.parts.family.kind(name)
         scale = q.hidden if kind == "embedding" else q.weights[kind]
         value = torch.floor(real[name].double() * 2.0**scale + 0.5).long()
@@ -117,13 +120,13 @@ def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torc
     return out
 
 
-def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, torch.Tensor]) -> tuple[bytes, dict[str, Rows]]:
+def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Array]) -> tuple[bytes, dict[str, Rows]]:
     """The weights' commitment rows as bytes, and what is inside them."""
-    channel = ProverChannel(digest(b"".join(w.numpy().tobytes() for w in weights.values())).encode())
+    channel = ProverChannel(digest(b"".join(w.tobytes() for w in weights.values())).encode())
     t = Transcript(channel, tools, b"weights")
     scheme, secrets = setup.parts.scheme, {}
     for name, spec in setup.weights().items():
-        secrets[name] = scheme.commit(t, name, spec.shape, weights[name].numpy).rows
+        secrets[name] = scheme.commit(t, name, spec.shape, partial(weights.__getitem__, name)).rows
     return bytes(channel.proof), secrets
 
 
@@ -133,13 +136,12 @@ def _certificate(
     statement: bytes,
     rows: bytes,
     secrets: Mapping[str, Rows],
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, Array],
 ) -> bytes:
     channel = ProverChannel(_secret(secrets) + statement)
     t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
-    given = {n: w.numpy() for n, w in weights.items()}
-    setup.parts.driver(setup.adopt(t, rows, secrets)).run(system, t, Witness(system, tools.kernels, given))
+    setup.parts.driver(setup.adopt(t, rows, secrets)).run(system, t, Witness(system, tools.kernels, weights))
     return bytes(channel.proof)
 
 

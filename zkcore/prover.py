@@ -85,7 +85,7 @@ def prove(
     graph = setup.graph(sequence)
     system = setup.parts.strategy.expand(graph, setup.quantisation.bits.table_bits)
     given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights))
-    given.update({n: w.numpy() for n, w in owner.weights.items()})
+    given.update(setup.arrange({n: w.numpy() for n, w in owner.weights.items()}))
     witness = Witness(system, tools.kernels, given, tamper)
     statement = answer_statement(owner.public, system, sequence, nonce)
     channel = ProverChannel(_hedge(owner) + statement.encode())
@@ -133,15 +133,15 @@ def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor
         with safe_open(path, framework="pt") as f:
             if (f.metadata() or {}).get("public_sha256") != commitment.sha256:
                 raise FormatError(f"{path}: it belongs to another public.zkc")
-            specs = commitment.setup.weights()
-            weights = {n: f.get_tensor(f"weight {n}").long() for n in specs}
+            specs, setup = commitment.setup.weights(), commitment.setup
+            weights = {n: f.get_tensor(f"weight {n}").long() for n in setup.shortest().weights()}
             blinds = {n: f.get_tensor(f"blinds {n}").numpy() for n in specs}
     except SafetensorError as e:
         raise FormatError(f"{path}: {e}") from None
+    arranged = setup.arrange({n: w.to(torch.int32).numpy() for n, w in weights.items()})
     secrets = {}
     for name, spec in specs.items():
-        narrow = weights[name].to(torch.int32).numpy()
-        secrets[name] = Rows(_NO_REFS, Layout(spec.shape, log_width).rows(narrow), blinds[name])
+        secrets[name] = Rows(_NO_REFS, Layout(spec.shape, log_width).rows(arranged[name]), blinds[name])
     return weights, secrets
 
 

@@ -17,6 +17,7 @@ from zkcore.config import Config
 from zkcore.errors import FormatError
 from zkcore.field import native
 from zkcore.field.generators import Generators
+from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System, freeze
@@ -75,9 +76,17 @@ class Setup:
     def system(self, sequence: Tokens) -> System:
         return self.parts.strategy.expand(self.graph(sequence), self.quantisation.bits.table_bits)
 
-    def weights(self) -> dict[str, Weight]:
-        """Their names, shapes and intervals, the same for every sequence."""
-        return self.graph(Tokens((0, 0), 1)).weights()
+    def shortest(self) -> ModelGraph:
+        """The graph of one token: the weights are the same for every sequence."""
+        return self.graph(Tokens((0, 0), 1))
+
+    def weights(self) -> Mapping[str, Weight]:
+        """Names, shapes and intervals of the committed tensors."""
+        return self.parts.strategy.weights(self.shortest())
+
+    def arrange(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's weights, layer by layer, as the committed tensors."""
+        return self.parts.strategy.arrange(self.shortest(), weights)
 
     def certificate(self) -> System:
         """Every weight lies in its declared interval: without that, the overflow analysis has no ground."""

@@ -53,14 +53,12 @@ def add(*deltas: int) -> Lie:
 class Coins(ProverChannel):
     """A prover with reproducible blinders, which are counted."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__(b"coins")
-        self._coins, self.drawn = None if seed is None else random.Random(seed), 0
+        self._coins, self.drawn = random.Random(seed), 0
 
     def blinders(self, count: int) -> list[int]:
         self.drawn += count
-        if self._coins is None:
-            return super().blinders(count)
         return [self._coins.randrange(MODULUS) for _ in range(count)]
 
 
@@ -74,24 +72,31 @@ class Naked(ProverChannel):
         return [0] * count
 
 
+class Twin(Coins):
+    """An honest prover that writes, and absorbs, other bytes in place of the first message of a label."""
+
+    def __init__(self, label: str, forge: Callable[[bytes], bytes], seed: int = 7) -> None:
+        super().__init__(seed)
+        self._label, self._forge, self.done = label, forge, False
+
+    def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
+        data = make()
+        if label == self._label and not self.done:
+            data, self.done = self._forge(data), True
+        return super().move(label, size, lambda: data)
+
+
 class Attacker(Coins):
-    """Goes on after a violated guard, and judges like the verifier: `guards` is all that is wrong, in order. `forge`
-    may replace the bytes of the n-th message of a label by others, which both sides then absorb."""
+    """Goes on after a violated guard, and judges like the verifier: `guards` is all that is wrong, in order."""
 
     judging = True
 
-    def __init__(self, seed: int = 7, forge: Callable[[str, int, bytes], bytes] = lambda label, n, data: data) -> None:
+    def __init__(self, seed: int = 7) -> None:
         super().__init__(seed)
         self.guards: list[str] = []
-        self._forge, self._seen = forge, Counter[str]()
 
     def violated(self, guard: str) -> None:
         self.guards.append(guard)
-
-    def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
-        data = self._forge(label, self._seen[label], make())
-        self._seen[label] += 1
-        return super().move(label, size, lambda: data)
 
 
 # --- the lying transcript ---
@@ -132,8 +137,9 @@ class CheatWire(Wire):
         for guard, c in self._equations:
             points = [pool[refs] for refs, _ in c.received] + [p for p, _ in c.known]
             scalars = [s for _, s in c.received] + [s for _, s in c.known]
-            self.cheat.gap[guard] = KERNELS.msm(np.concatenate(points), np.concatenate(scalars)).reshape(1, 12)
-        super().settle()
+            gap = self.cheat.gap[guard] = KERNELS.msm(np.concatenate(points), np.concatenate(scalars)).reshape(1, 12)
+            if gap.any():
+                self.channel.violated(guard)
 
 
 class Cheat(Transcript):
@@ -451,9 +457,23 @@ def defined(false: int = 0) -> Case:
     return Case(freeze(b), {"y": y})
 
 
+@cache
+def padded(where: str = "") -> Case:
+    """acc sums over three cells, rows over three of acc's columns. `where`: what is beside the real cells of the weights
+    changes the sum, and the public rows count it in."""
+    v, w = np.zeros((2, 4), dtype=np.int64), np.zeros((4, 4), dtype=np.int64)
+    v[:, :3], w[:3, :3] = X.T, [[1, 0, -2], [0, 1, 1], [-1, 1, 0]]
+    if where == "summed axis":
+        v[0, 3], w[3, 0] = 1, 5
+    elif where == "axis summed later":
+        w[0, 3] = 5
+    b = Builder(2)
+    acc = b.einsum("acc", "im,mo->io", b.weight("v", (2, 3), -2, 1), b.weight("w", (3, 3), -2, 1))
+    rows = b.einsum("rows", "io->i", acc)
+    public(b, "truth", (v @ w).sum(1))
+    b.zero("tie", "i", rows["i"] - b.tensors["truth"]["i"])
+    return Case(freeze(b), {"v": v, "w": w}, log_width=4).committed()
+
+
 def scalars(values: Sequence[int]) -> FieldArray:
     return KERNELS.from_scalars([v % MODULUS for v in values])
-
-
-def as_objects(array: Array) -> list[int]:
-    return [int(v) for v in arrays.to_objects(KERNELS, array).ravel()]

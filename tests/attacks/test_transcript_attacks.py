@@ -32,6 +32,7 @@ from tests.attacks.kit import (
     defined,
     freeze_challenge,
     matmul,
+    padded,
     ranged,
     scalars,
     shifted,
@@ -55,6 +56,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "two weights": two_weights,
     "ranged": ranged,
     "defined": defined,
+    "padded": padded,
 }
 
 
@@ -320,6 +322,15 @@ def test_a_commitment_has_the_rows_its_shape_demands(hiding: bool) -> None:
     ):
         bad = Case(case.system, case.given, {"v": (a, None), "w": (b, None)})  # type: ignore[dict-item]
         assert bad.rejection(proof, hiding) == "wrong number of commitment rows"
+
+
+# --- padding ---
+@MODES
+@pytest.mark.parametrize(("where", "guard"), [("summed axis", "acc"), ("axis summed later", "rows")])
+def test_committed_padding_is_not_trusted(where: str, guard: str, hiding: bool) -> None:
+    """Weights with something beside their real cells: all that follows counts it in, and only the sum itself objects."""
+    case = padded(where)
+    assert_breaks(case, case.forge(hiding=hiding), {guard}, hiding)
 
 
 # --- the pin ---

@@ -219,9 +219,7 @@ class Builder:
         if len(cuts) > 1:
             self._keep_promise(expr, (0, (1 << bits) - 1), self.relations[-1])
 
-    def _limb(
-        self, name: str, letters: str, shape: tuple[int, ...], digit: Digit, mask: Mask | None
-    ) -> Tensor:
+    def _limb(self, name: str, letters: str, shape: tuple[int, ...], digit: Digit, mask: Mask | None) -> Tensor:
         full = self._name(name)
         limb = self.committed(full, shape, 0, (1 << digit.bits) - 1)
         self.digits[full] = digit

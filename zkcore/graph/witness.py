@@ -35,7 +35,7 @@ class Witness:
 
     def put(self, name: str, array: Array) -> None:
         """A column committed in mid-protocol."""
-        self._arrays[name] = array
+        self._arrays[name] = self._tamper[name](array, self) if name in self._tamper else array
 
     def _make(self, name: str) -> Array:
         if name in self._given:

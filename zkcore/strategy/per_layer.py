@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zkcore.config import StrategyConfig
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
-from zkcore.graph.model import ModelGraph, place
+from zkcore.graph.model import ModelGraph, Weight, place
 from zkcore.graph.system import System, freeze
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ class PerLayer:
             builder.group = scope.rstrip(".") if self._trees == "each_layer" else ""
             carry = place(builder, graph, scope, stage, carry)
         return freeze(builder)
+
+    def weights(self, graph: ModelGraph) -> Mapping[str, Weight]:
+        return graph.weights()
+
+    def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(weights)
 
     def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
         return {n: v.cpu().numpy().reshape(system.tensors[n].shape) for n, v in store.items() if n in system.tensors}

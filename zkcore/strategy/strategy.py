@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from zkcore.graph.arrays import Array
-from zkcore.graph.model import ModelGraph
+from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System
 
 if TYPE_CHECKING:
@@ -17,7 +17,15 @@ class Strategy(Protocol):
     name: str
 
     def expand(self, graph: ModelGraph, table_bits: int) -> System:
-        """The system to prove. Weight tensors keep the names and shapes of `graph.weights()`."""
+        """The system to prove. Its weight tensors are those of `weights`."""
+        ...
+
+    def weights(self, graph: ModelGraph) -> Mapping[str, Weight]:
+        """The weight tensors as they are committed: the system's, the same for every sequence."""
+        ...
+
+    def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """The unrolled graph's weights as the committed ones."""
         ...
 
     def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:

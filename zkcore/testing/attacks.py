@@ -63,7 +63,8 @@ def glu(s: GluSettings, prefix: str, gate: str) -> Lies:
 
 def attention(s: AttentionSettings, prefix: str) -> Lies:
     def rounded(witness: Witness) -> Objects:
-        return (cells(witness, f"{prefix}scores") + (1 << s.escale - 1)) >> s.escale
+        steps: Objects = (cells(witness, f"{prefix}scores") + (1 << s.escale - 1)) >> s.escale
+        return steps
 
     def maximum(array: Array, witness: Witness) -> Array:
         """Of each query's row, over its tiles and the positions it may see."""
@@ -89,7 +90,7 @@ def attention(s: AttentionSettings, prefix: str) -> Lies:
 # --- a model: lies by tensor ------------------------------------------------------------------------------------------
 def followers(system: System, graph: ModelGraph) -> dict[str, Lie]:
     """Every committed output of an unrolled model, from what comes before it."""
-    return {name: lie for name, lie in _followers(system, graph)}
+    return dict(_followers(system, graph))
 
 
 def _followers(system: System, graph: ModelGraph) -> Iterator[tuple[str, Lie]]:

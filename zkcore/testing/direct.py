@@ -53,12 +53,13 @@ def _selected(system: System, witness: Witness, relation: Relation) -> Array:
 
 
 def _affine(system: System, witness: Witness, expr: Expr, relation: Relation) -> Objects:
-    """[domain]"""
+    """[domain], centred around zero."""
     total = np.full(system.domain(relation), expr.const, dtype=object)
     for c, name, letters in expr.terms:
         laid = arrays.spread(_real(system, witness, name), letters, relation.spec)
         total = total + c * arrays.to_objects(witness.kernels, laid)
-    return total
+    centred: Objects = (total + MODULUS // 2) % MODULUS - MODULUS // 2
+    return centred
 
 
 def _real(system: System, witness: Witness, name: str) -> Array:

@@ -12,6 +12,9 @@
 #if ZK_X86_ADX
 #include "zkcore/field_x86.hpp"
 #endif
+#ifdef ZK_PTX
+#include "zkcore/field_ptx.hpp"
+#endif
 
 namespace zkcore {
 
@@ -117,6 +120,12 @@ struct Field {
 
   ZK_HD ZK_INLINE constexpr Field operator+(const Field& b) const {
     Field r{};
+#if ZK_PTX_CODE
+    if (!__builtin_is_constant_evaluated()) {
+      ptx::add<Params>(r.v, v, b.v);
+      return r;
+    }
+#endif
     uint64_t carry = 0;
     ZK_UNROLL
     for (int i = 0; i < N; ++i) r.v[i] = add_carry(v[i], b.v[i], carry);
@@ -125,6 +134,12 @@ struct Field {
   ZK_HD ZK_INLINE constexpr Field operator-(const Field& b) const {
     constexpr Limbs<N> p = Params::modulus();
     Field r{};
+#if ZK_PTX_CODE
+    if (!__builtin_is_constant_evaluated()) {
+      ptx::sub<Params>(r.v, v, b.v);
+      return r;
+    }
+#endif
     uint64_t borrow = 0;
     ZK_UNROLL
     for (int i = 0; i < N; ++i) r.v[i] = sub_borrow(v[i], b.v[i], borrow);
@@ -148,7 +163,11 @@ struct Field {
   // Montgomery product a * b / 2^(64 N) mod p. `a` must be reduced; `b` may be any N-limb integer.
   ZK_HD static ZK_INLINE Field mul_wide(const Field& a, const Field& b) {
     constexpr uint64_t factor = detail::montgomery_factor<Params>();
-#if ZK_X86_ADX
+#if ZK_PTX_CODE
+    Field r;
+    ptx::montgomery_mul<Params>(r.v, a.v, b.v);
+    return r;
+#elif ZK_X86_ADX
     Field r;
     x86::montgomery_mul<N, factor>(r.v, a.v, b.v, detail::kModulus<Params>.v);
     return r.reduced_once();

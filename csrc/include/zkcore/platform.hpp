@@ -30,6 +30,16 @@
 #define ZK_X86_CARRY 0
 #endif
 
+// Code for the GPU: carry chains in PTX. The headers are seen by both passes of nvcc, the code by one.
+#ifdef __CUDACC__
+#define ZK_PTX 1
+#endif
+#if defined(ZK_PTX) && defined(__CUDA_ARCH__)
+#define ZK_PTX_CODE 1
+#else
+#define ZK_PTX_CODE 0
+#endif
+
 namespace zkcore {
 
 __extension__ typedef unsigned __int128 u128;
