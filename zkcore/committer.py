@@ -113,7 +113,7 @@ def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torc
     for name, spec in setup.shortest().weights().items():
         kind = setup.parts.family.kind(name)
         scale = q.hidden if kind == "embedding" else q.weights[kind]
-        value = torch.floor(real[name].double() * 2.0**scale + 0.5).long()
+        value = torch.floor(real[name].double().reshape(spec.shape) * 2.0**scale + 0.5).long()
         if int(value.min()) < spec.lo or int(value.max()) > spec.hi:
             raise ModelError(f"weight {name} leaves its interval [{spec.lo}, {spec.hi}]; raise model.weight_bits")
         out[name] = value.contiguous()

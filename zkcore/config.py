@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,7 +39,7 @@ class AttentionConfig(Strict):
     name: str = "attention"
     tile: Literal[16, 32, 64, 128, 256, 512, 1024] = 64
     step_bits: int = Field(default=7, ge=4, le=12)
-    index_bits: int | Literal["auto"] = "auto"
+    index_bits: Annotated[int, Field(ge=1, le=18)] | Literal["auto"] = "auto"
     exp_fraction: int = Field(default=14, ge=8, le=16)
 
 
@@ -61,7 +64,7 @@ class CalibrationConfig(Strict):
 
 
 class Config(Strict):
-    version: Literal[1] = 1
+    version: int = Field(default=1, ge=1, le=1)
     plugins: tuple[str, ...] = ()
     strategy: StrategyConfig = StrategyConfig()
     lookup: str = "logup_gkr"
@@ -83,25 +86,52 @@ def parse(data: Any, where: str) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as e:
-        raise ConfigError([f"{where}: {_path(p['loc'])}: {_problem(dict(p))}" for p in e.errors()]) from None
+        raise ConfigError([f"{where}: {p}" for p in problems_in(e)]) from None
 
 
 def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
+    except (OSError, ValueError) as e:
         raise ConfigError([f"{path}: cannot be read: {e}"]) from None
     try:
-        return parse(yaml.safe_load(text), str(path))
-    except yaml.YAMLError as e:
+        data = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise ConfigError([f"{path}: not YAML: {e}"]) from None
+    return parse(data, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only; no aliases, which can grow without bound, and no key twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.get_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, "an alias is not supported", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [str(key.value) for key, _ in node.value]
+        if twice := sorted(k for k, n in Counter(keys).items() if n > 1):
+            problem = f"the key {twice[0]!r} is there twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def problems_in(error: ValidationError) -> list[str]:
+    """Each with its key path."""
+    return [f"{_path(p['loc'])}: {_problem(dict(p))}" for p in error.errors()]
 
 
 def _path(location: tuple[Any, ...]) -> str:
-    return ".".join(str(x) for x in location) or "(top level)"
+    """Of a union's members pydantic names the one it tried: that is no key."""
+    return ".".join(str(x) for x in location if not str(x).startswith(_UNION)) or "(top level)"
+
+
+_UNION = ("constrained-", "literal[", "list[", "function-")
 
 
 def _problem(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key"
-    return f"{error['msg']} (got {error.get('input')!r})"
+    return f"{error['msg']} (got {reprlib.repr(error.get('input'))})"

@@ -83,7 +83,7 @@ def prove(
     setup, tools = owner.public.setup, toolbox(cache_dir)
     progress("forward")
     graph = setup.graph(sequence)
-    system = setup.parts.strategy.expand(graph, setup.quantisation.bits.table_bits)
+    system = setup.expand(graph)
     given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights))
     given.update(setup.arrange({n: w.numpy() for n, w in owner.weights.items()}))
     witness = Witness(system, tools.kernels, given, tamper)

@@ -28,6 +28,7 @@ from zkcore.plugins import build_registry
 from zkcore.registry import Registry
 from zkcore.statement import ModelStatement
 from zkcore.strategy.strategy import Strategy
+from zkcore.subprotocols.lookup import LookupArgument
 from zkcore.transcript.transcript import Toolbox, Transcript
 from zkcore.transcript.wire import POINT_BYTES, Rows
 
@@ -46,6 +47,7 @@ class Parts:
     family: ModelFamily
     strategy: Strategy
     scheme: CommitmentScheme
+    argument: LookupArgument
 
     @staticmethod
     def of(config: Config, family: str) -> Parts:
@@ -56,10 +58,11 @@ class Parts:
             registry.model_family(family)(),
             registry.strategy(config.strategy.name)(config.strategy),
             registry.commitment_scheme(config.commitment.name)(config.commitment.log_width),
+            registry.lookup_argument(config.lookup)(),
         )
 
     def driver(self, weights: Mapping[str, Commitment], progress: Progress = silent) -> Driver:
-        return Driver(self.scheme, self.registry.lookup_argument(self.config.lookup)(), weights, progress)
+        return Driver(self.scheme, self.argument, weights, progress)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,11 @@ class Setup:
         return self.parts.family.graph(self.architecture, self.quantisation, self.parts.registry, sequence)
 
     def system(self, sequence: Tokens) -> System:
-        return self.parts.strategy.expand(self.graph(sequence), self.quantisation.bits.table_bits)
+        return self.expand(self.graph(sequence))
+
+    def expand(self, graph: ModelGraph) -> System:
+        parts, bits = self.parts, self.quantisation.bits.table_bits
+        return parts.strategy.expand(graph, bits, parts.argument.virtual_outputs)
 
     def shortest(self) -> ModelGraph:
         """The graph of one token: the weights are the same for every sequence."""

@@ -86,6 +86,15 @@ class Twin(Coins):
         return super().move(label, size, lambda: data)
 
 
+class Lenient(Wire):
+    """Reads its own scalars back whatever their encoding."""
+
+    def scalars(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
+        size = count * SCALAR_BYTES
+        data = self.move(label, size, lambda: b"".join((v % MODULUS).to_bytes(SCALAR_BYTES, "big") for v in make()))
+        return [int.from_bytes(data[i : i + SCALAR_BYTES], "big") % MODULUS for i in range(0, size, SCALAR_BYTES)]
+
+
 class Attacker(Coins):
     """Goes on after a violated guard, and judges like the verifier: `guards` is all that is wrong, in order."""
 
@@ -262,9 +271,11 @@ class Case:
     def statement(self) -> bytes:
         return self.system.describe()
 
-    def prove(self, hiding: bool = True, channel: ProverChannel | None = None) -> bytes:
+    def prove(self, hiding: bool = True, channel: ProverChannel | None = None, wire: type[Wire] = Wire) -> bytes:
         channel = channel or ProverChannel(b"secret")
-        self.run(Transcript(channel, TOOLS, self.statement(), hiding=hiding), self.witness())
+        t = Transcript(channel, TOOLS, self.statement(), hiding=hiding)
+        t._wire = wire(TOOLS.kernels, TOOLS.generators, channel, t._sponge, WIDTH)
+        self.run(t, self.witness())
         return bytes(channel.proof)
 
     def witness(self, tamper: Tamper | None = None) -> Witness:
@@ -459,8 +470,8 @@ def defined(false: int = 0) -> Case:
 
 @cache
 def padded(where: str = "") -> Case:
-    """acc sums over three cells, rows over three of acc's columns. `where`: what is beside the real cells of the weights
-    changes the sum, and the public rows count it in."""
+    """acc sums over three cells, rows over three of acc's columns. `where`: what is beside the real cells of the
+    weights changes the sum, and the public rows count it in."""
     v, w = np.zeros((2, 4), dtype=np.int64), np.zeros((4, 4), dtype=np.int64)
     v[:, :3], w[:3, :3] = X.T, [[1, 0, -2], [0, 1, 1], [-1, 1, 0]]
     if where == "summed axis":

@@ -328,7 +328,7 @@ def test_a_commitment_has_the_rows_its_shape_demands(hiding: bool) -> None:
 @MODES
 @pytest.mark.parametrize(("where", "guard"), [("summed axis", "acc"), ("axis summed later", "rows")])
 def test_committed_padding_is_not_trusted(where: str, guard: str, hiding: bool) -> None:
-    """Weights with something beside their real cells: all that follows counts it in, and only the sum itself objects."""
+    """Weights with something beside their real cells: all that follows counts it in, only the sum itself objects."""
     case = padded(where)
     assert_breaks(case, case.forge(hiding=hiding), {guard}, hiding)
 

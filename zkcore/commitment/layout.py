@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkcore.claim import Place
+from zkcore.field.kernels import contiguous
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial.point import Point, join, num_vars, padded, total_vars
@@ -48,7 +49,7 @@ class Layout:
         """[rows, 2^columns] or [rows, 2^columns, 4]."""
         tail = (4,) if arrays.is_field(array) else ()
         laid = arrays.pad_to(array, padded(self.shape)).reshape(-1, 1 << self.columns, *tail)
-        return np.ascontiguousarray(laid[self.row_ids])
+        return contiguous(laid[self.row_ids])
 
     def split(self, place: Place) -> tuple[Point, Point]:
         """(row point, column point); the latter has the scheme's full width, zeros first."""

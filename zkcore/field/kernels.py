@@ -15,7 +15,7 @@ significant bit of the index. Verbs know no transcript and draw no randomness.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,12 @@ IntArray: TypeAlias = NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] |
 Column: TypeAlias = FieldArray | IntArray
 Points: TypeAlias = NDArray[np.uint64]
 Term: TypeAlias = tuple[int, tuple[int, ...]]
+AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
+
+
+def contiguous(array: AnyArray) -> AnyArray:
+    """Row-major in memory, as verbs want their arrays; what is, is not copied."""
+    return array if array.flags.c_contiguous else array.copy()
 
 
 class Sumcheck(Protocol):

@@ -88,6 +88,12 @@ class Witness:
         """[padded domain] 1 at the cells a lookup speaks about: real, and inside its mask."""
         return selector(self.system, relation, self.array(relation.mask) if relation.mask else None)
 
+    def indicator(self, shape: tuple[int, ...]) -> Array:
+        """[padded shape] int8: 1 at the real cells."""
+        out = np.zeros(padded(shape), dtype=np.int8)
+        out[tuple(slice(0, n) for n in shape)] = 1
+        return out
+
     def rows(self, relation: Relation) -> Array:
         """[padded domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will
         suit them as well as any, since no multiplicity can make it right."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from zkcore.graph.model import ModelGraph
 from zkcore.models.quantisation import Quantisation
@@ -14,7 +14,10 @@ from zkcore.models.quantisation import Quantisation
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
+    from zkcore.models.checkpoint import Tensors
     from zkcore.registry import Registry
+
+Size = Annotated[int, Field(ge=1, le=1 << 24)]
 
 
 class Architecture(BaseModel):
@@ -22,9 +25,9 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     family: str
-    vocab_size: int
-    layers: int
-    max_positions: int
+    vocab_size: Size
+    layers: Annotated[int, Field(ge=1, le=1 << 12)]
+    max_positions: Size
     eos: tuple[int, ...] = ()
 
 
@@ -77,7 +80,7 @@ class ModelFamily(Protocol):
         """From a commitment file's header."""
         ...
 
-    def weights(self, architecture: Architecture, tensors: Mapping[str, TorchTensor]) -> dict[str, TorchTensor]:
+    def weights(self, architecture: Architecture, tensors: Tensors) -> dict[str, TorchTensor]:
         """Real weights by graph name, in the graph's shapes."""
         ...
 

@@ -53,7 +53,8 @@ def observe(
     kinds = family.observed(architecture)
     for window in windows:
         graph = family.graph(architecture, bits, registry, Sequence((*window, 0), 1))
-        store = Run(graph, weights, publics(graph, real=True), reals).all()
+        shaped = {n: weights[n].reshape(w.shape) for n, w in graph.weights().items()}
+        store = Run(graph, shaped, publics(graph, real=True), reals).all()
         for name, value in store.items():
             kind = kinds.get(_local(name))
             if kind is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from functools import cache
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from zkcore.errors import ModelError
 from zkcore.ops.tables import FRACTION, PRECISE, fixed, rounded
@@ -16,16 +17,36 @@ _ONE = 1 << FRACTION
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
 
 
+# As Python writes a positive number.
+DecimalText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,17}(\.[0-9]{1,17})?(e[+-][0-9]{1,2})?$")]
+
+
 class RopeSpec(BaseModel):
     """Decimal strings: the verifier computes the tables and uses no floats."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     type: str = "default"
-    theta: str = "10000"
-    factor: str = "1"
-    low_freq_factor: str = "1"
-    high_freq_factor: str = "4"
+    theta: DecimalText = "10000"
+    factor: DecimalText = "1"
+    low_freq_factor: DecimalText = "1"
+    high_freq_factor: DecimalText = "4"
     original_max_positions: int = 0
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        """No angle above 1, no division by zero."""
+        if Decimal(self.theta) < 1:
+            raise ValueError(f"rope_theta {self.theta} is below 1")
+        if Decimal(self.factor) < 1:
+            raise ValueError(f"the rope factor {self.factor} is below 1")
+        if not 0 < Decimal(self.low_freq_factor) < Decimal(self.high_freq_factor):
+            raise ValueError(
+                f"rope needs 0 < low_freq_factor < high_freq_factor, not {self.low_freq_factor} and "
+                f"{self.high_freq_factor}"
+            )
+        if self.type == "llama3" and self.original_max_positions < 1:
+            raise ValueError("original_max_position_embeddings must be at least 1")
+        return self
 
 
 def frequencies(spec: RopeSpec, head_dim: int) -> list[Decimal]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zkcore.graph.op import Arrays
 
-ROW, CELL = "hIi", "htij"  # a query position; a score: head, tile pair, query in its tile, key in its tile
+ROW, CELL = "Ii", "tij"  # a query position; a score: tile pair, query in its tile, key in its tile. Heads come first
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,22 @@ class AttentionSettings:
 
 @dataclass(frozen=True)
 class Attention:
+    """`grouped`: q is [kv heads, group, tiles, tile, d] and K, V have no group axis (grouped-query attention as one
+    relation: a claim on K serves the whole group). Else q, k and v are [heads, tiles, tile, d]."""
+
     settings: AttentionSettings
     tile: int
-    name: str = "attention"
+    grouped: bool = False
     cached: Mapping[str, int] = field(default_factory=lambda: {"k": -2, "v": -2})
+
+    @property
+    def name(self) -> str:
+        return "gqa" if self.grouped else "attention"
+
+    @property
+    def heads(self) -> str:
+        """Letters of the query heads; those of K and V are "h"."""
+        return "hg" if self.grouped else "h"
 
     def describe(self) -> list[object]:
         s = self.settings
@@ -61,76 +73,86 @@ class Attention:
 
     def outputs(self, inputs: Specs) -> Mapping[str, Output]:
         s, q, pairs = self.settings, inputs["q"], inputs["row_of"].shape[0]
-        rows, tile = q.shape[:3], q.shape[2]
+        rows, tile = q.shape[:-1], q.shape[-2]
         bits = _score_bits(inputs) - s.escale + 2
         return {
             "mu": committed(rows, bits),
-            "t": Output((q.shape[0], pairs, tile, tile), True, 0, (1 << s.index_bits) - 1),
+            "t": Output((*q.shape[:-3], pairs, tile, tile), True, 0, (1 << s.index_bits) - 1),
             "reciprocal": Output(rows, True, 0, (2 << s.reciprocal - s.exp_fraction) - 1),
             "y": committed(q.shape, s.bits),
         }
 
     # --- forward -----------------------------------------------------------------------------------------------------
     def forward(self, inputs: Arrays) -> Arrays:
-        """q [h, n, d], k and v [h, L, d], L >= n: the last n positions ask. t is laid out in tile pairs if n = L."""
+        """q [.., n, d], k and v [h, L, d], L >= n: the last n positions ask. t is in tile pairs if n = L."""
         from zkcore.ops import exact
 
-        s, (q, k, v) = self.settings, (inputs["q"], inputs["k"], inputs["v"])
+        s, (q, k, v) = self.settings, self._flat(inputs)
         u = exact.rounded_shift(exact.einsum("hid,hjd->hij", q, k), s.escale)
         allowed = _causal(q, k)
         mu = u.masked_fill(~allowed, -(1 << 62)).max(-1).values
         t = (mu[..., None] - u).masked_fill(~allowed, 0)
         if int(t.max()) >= 1 << s.index_bits:
-            raise RangeError(
-                f"a score is {int(t.max())} steps below its row's maximum; raise model.attention.index_bits"
-            )
+            steps = int(t.max())
+            raise RangeError(f"a score is {steps} steps below its row's maximum; raise model.attention.index_bits")
         e = _take(self.table(), t).masked_fill(~allowed, 0)
         total = e.sum(-1)
         reciprocal = (1 << s.reciprocal) // total
         acc = exact.multiply(exact.einsum("hij,hjd->hid", e, v), reciprocal[..., None])
         y = exact.fit(exact.rounded_shift(acc, s.reciprocal), s.bits, "y", FIX)
+        own = inputs["q"].shape
         if q.shape[1] != k.shape[1] or q.shape[1] % self.tile:
-            return {"y": y}
-        return {"mu": mu, "t": _tiles(t, self.tile), "reciprocal": reciprocal, "y": y}
+            return {"y": y.reshape(own)}
+        heads = own[:-2]
+        made = {"mu": mu, "t": _tiles(t, self.tile), "reciprocal": reciprocal, "y": y}
+        return {name: value.reshape(*heads, *value.shape[1:]) for name, value in made.items()}
 
     def real(self, inputs: Arrays) -> Arrays:
-        q, k, v = inputs["q"], inputs["k"], inputs["v"]
+        q, k, v = self._flat(inputs)
         allowed = _causal(q, k)
         scores = (q @ k.transpose(-1, -2) / self.settings.head_dim**0.5).masked_fill(~allowed, float("-inf"))
         below = (scores.max(-1, keepdim=True).values - scores).masked_fill(~allowed, 0)
-        return {"y": scores.softmax(-1) @ v, "t": below}
+        return {"y": (scores.softmax(-1) @ v).reshape(inputs["q"].shape), "t": below}
+
+    def _flat(self, inputs: Arrays) -> tuple[TorchTensor, TorchTensor, TorchTensor]:
+        """q, k, v with one head axis; in a group, K and V are read once per query head."""
+        q, k, v = inputs["q"], inputs["k"], inputs["v"]
+        if not self.grouped:
+            return q, k, v
+        group = q.shape[1]
+        return q.flatten(0, 1), k.repeat_interleave(group, 0), v.repeat_interleave(group, 0)
 
     # --- relations ---------------------------------------------------------------------------------------------------
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
-        row_of, col_of = inputs["row_of"], inputs["col_of"]
-        q = build.einsum("q_tiles", f"{ROW}d,tI->htid", inputs["q"], row_of)
+        row_of, col_of, row, cell = inputs["row_of"], inputs["col_of"], self.heads + ROW, self.heads + CELL
+        q = build.einsum("q_tiles", f"{row}d,tI->{self.heads}tid", inputs["q"], row_of)
         k = build.einsum("k_tiles", "hIjd,tI->htjd", inputs["k"], col_of)
         v = build.einsum("v_tiles", "hIjd,tI->htjd", inputs["v"], col_of)
-        scores = build.einsum("scores", f"htid,htjd->{CELL}", q, k)
+        scores = build.einsum("scores", f"{self.heads}tid,htjd->{cell}", q, k)
         e, total = self._softmax(build, inputs, outputs, scores)
-        mix = build.einsum("mix", f"{CELL},htjd,tI->{ROW}d", e, v, row_of)
-        self._reciprocal(build, outputs["reciprocal"], total)
-        acc = build.einsum("acc", f"{ROW}d,{ROW}->{ROW}d", mix, outputs["reciprocal"])
-        build.requantise(outputs["y"], ROW + "d", acc, self.settings.reciprocal)
+        mix = build.einsum("mix", f"{cell},htjd,tI->{row}d", e, v, row_of)
+        self._reciprocal(build, row, outputs["reciprocal"], total)
+        acc = build.einsum("acc", f"{row}d,{row}->{row}d", mix, outputs["reciprocal"])
+        build.requantise(outputs["y"], row + "d", acc, self.settings.reciprocal)
 
     def _softmax(self, build: Builder, inputs: Specs, outputs: Specs, scores: Tensor) -> tuple[Tensor, Tensor]:
-        s, (mu, t) = self.settings, (outputs["mu"], outputs["t"])
-        row_of, mask = inputs["row_of"], (inputs["causal"], "tij")
-        build.nonneg("mu.range", ROW, mu[ROW] - mu.lo, (mu.hi - mu.lo).bit_length())
-        mu_tiles = build.einsum("mu_tiles", f"{ROW},tI->hti", mu, row_of)
-        rest = scores[CELL] + (1 << s.escale - 1) + (1 << s.escale) * (t[CELL] - mu_tiles["hti"])
-        build.nonneg("t.rest", CELL, rest, s.escale, mask)
-        e, zero = build.lookup("exp", self.table(), CELL, [t[CELL]], mask=mask, defines={"e": 1, "zero": 2})
-        count = build.einsum("count", f"{CELL},tI->{ROW}", zero, row_of)
-        build.nonneg("maximum", ROW, count[ROW] - 1, (count.hi).bit_length())
-        return e, build.einsum("total", f"{CELL},tI->{ROW}", e, row_of)
+        s, (mu, t), row, cell = self.settings, (outputs["mu"], outputs["t"]), self.heads + ROW, self.heads + CELL
+        row_of, mask, query = inputs["row_of"], (inputs["causal"], CELL), f"{self.heads}ti"
+        build.nonneg("mu.range", row, mu[row] - mu.lo, (mu.hi - mu.lo).bit_length())
+        mu_tiles = build.einsum("mu_tiles", f"{row},tI->{query}", mu, row_of)
+        rest = scores[cell] + (1 << s.escale - 1) + (1 << s.escale) * (t[cell] - mu_tiles[query])
+        build.nonneg("t.rest", cell, rest, s.escale, mask)
+        e, zero = build.lookup("exp", self.table(), cell, [t[cell]], mask=mask, defines={"e": 1, "zero": 2})
+        count = build.einsum("count", f"{cell},tI->{row}", zero, row_of)
+        build.nonneg("maximum", row, count[row] - 1, (count.hi).bit_length())
+        return e, build.einsum("total", f"{cell},tI->{row}", e, row_of)
 
-    def _reciprocal(self, build: Builder, reciprocal: Tensor, total: Tensor) -> None:
+    def _reciprocal(self, build: Builder, row: str, reciprocal: Tensor, total: Tensor) -> None:
         s, bits = self.settings, max(1, (total.hi - 1).bit_length())
-        build.nonneg("reciprocal.range", ROW, reciprocal[ROW], s.reciprocal - s.exp_fraction + 1)
-        product = build.einsum("product", f"{ROW},{ROW}->{ROW}", reciprocal, total)
-        build.nonneg("reciprocal.low", ROW, (1 << s.reciprocal) - product[ROW], bits)
-        build.nonneg("reciprocal.high", ROW, total[ROW] - 1 - (1 << s.reciprocal) + product[ROW], bits)
+        build.nonneg("reciprocal.range", row, reciprocal[row], s.reciprocal - s.exp_fraction + 1)
+        product = build.einsum("product", f"{row},{row}->{row}", reciprocal, total)
+        build.nonneg("reciprocal.low", row, (1 << s.reciprocal) - product[row], bits)
+        build.nonneg("reciprocal.high", row, total[row] - 1 - (1 << s.reciprocal) + product[row], bits)
 
 
 def _score_bits(inputs: Specs) -> int:

@@ -139,6 +139,7 @@ class Rope:
     real = forward
 
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
-        straight = build.einsum("straight", "hIid,Iid->hIid", inputs["x"], inputs["cos"])
-        turned = build.einsum("turned", "hIid,de,Iie->hIie", inputs["x"], inputs["swap"], inputs["sin"])
-        build.linear("y", "hIid", straight["hIid"] + turned["hIid"])
+        row = "hg"[: len(inputs["x"].shape) - 3] + POSITION
+        straight = build.einsum("straight", f"{row}d,Iid->{row}d", inputs["x"], inputs["cos"])
+        turned = build.einsum("turned", f"{row}d,de,Iie->{row}e", inputs["x"], inputs["swap"], inputs["sin"])
+        build.linear("y", row + "d", straight[row + "d"] + turned[row + "d"])

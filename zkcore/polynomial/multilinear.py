@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import FieldArray, FieldKernels
+from zkcore.field.kernels import FieldArray, FieldKernels, contiguous
 from zkcore.polynomial.point import Point
 
 Cells: TypeAlias = NDArray[Any]
@@ -21,7 +21,7 @@ def bind(kernels: FieldKernels, array: Cells, axes: str, at: Mapping[str, Point]
     for x in sorted((x for x in axes if x in at), key=lambda x: -shape[axes.index(x)]):
         i = axes.index(x)
         weights = kernels.eq_table(at[x])[: shape[i]]
-        folded = kernels.contract(np.ascontiguousarray(array), prod(shape[:i]), prod(shape[i + 1 :]), weights)
+        folded = kernels.contract(contiguous(array), prod(shape[:i]), prod(shape[i + 1 :]), weights)
         del shape[i]
         axes = axes.replace(x, "")
         array = folded.reshape(*shape, 4)

@@ -21,8 +21,8 @@ class PerLayer:
     def __init__(self, config: StrategyConfig) -> None:
         self._trees = config.lookup_trees
 
-    def expand(self, graph: ModelGraph, table_bits: int) -> System:
-        builder, carry = Builder(table_bits), None
+    def expand(self, graph: ModelGraph, table_bits: int, virtual_outputs: bool = True) -> System:
+        builder, carry = Builder(table_bits, virtual_outputs), None
         for scope, stage in graph.stages():
             builder.group = scope.rstrip(".") if self._trees == "each_layer" else ""
             carry = place(builder, graph, scope, stage, carry)

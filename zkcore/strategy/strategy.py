@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Strategy(Protocol):
     name: str
 
-    def expand(self, graph: ModelGraph, table_bits: int) -> System:
-        """The system to prove. Its weight tensors are those of `weights`."""
+    def expand(self, graph: ModelGraph, table_bits: int, virtual_outputs: bool = True) -> System:
+        """The system to prove. Its weight tensors are those of `weights`. `virtual_outputs`: the lookup argument keeps
+        function values virtual."""
         ...
 
     def weights(self, graph: ModelGraph) -> Mapping[str, Weight]:

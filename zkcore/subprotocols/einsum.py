@@ -108,5 +108,5 @@ def _weight_table(session: Session, p: Plan, at: At, shape: list[int]) -> FieldA
     own = [1 << num_vars(p.size[x]) for x in shared]
     table = flat(multilinear.eq_over(k, points).reshape(*own, 4), shared, p.summed, shape)
     for x in p.padded:
-        table = k.multiply(table, flat(np.ones(p.size[x], dtype=np.int64), x, p.summed, shape))
+        table = k.multiply(table, flat(session.data().indicator((p.size[x],)), x, p.summed, shape))
     return table.reshape(-1, 4)

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import numpy as np
 
-from zkcore.field.kernels import MODULUS, Column, FieldArray
+from zkcore.field.kernels import MODULUS, Column, FieldArray, contiguous
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial import multilinear
@@ -123,7 +124,7 @@ def pushforward(session: Session, table: Table, definitions: Sequence[tuple[int,
     """F_j: the weights of the cells that refer to row j. [table.size, 4]"""
     k, parts = session.kernels, []
     for power, d in definitions:
-        rows = np.ascontiguousarray(session.data().rows(d.relation)).reshape(-1)
+        rows = contiguous(session.data().rows(d.relation)).reshape(-1)
         parts.append(k.scatter_add(rows, _cell_weights(session, d.relation, [(power, d)]), table.size))
     return k.combine([(1, p) for p in parts], 0, table.size)
 
@@ -133,7 +134,7 @@ def _cell_weights(session: Session, relation: Relation, weights: Sequence[tuple[
     k = session.kernels
     tables = [multilinear.eq_over(k, d.claim.place) for _, d in weights]
     total = k.combine(list(zip((w for w, _ in weights), tables, strict=True)), 0, len(tables[0]))
-    return k.multiply(total, np.ascontiguousarray(session.selector(relation)).reshape(-1))
+    return k.multiply(total, contiguous(session.selector(relation)).reshape(-1))
 
 
 # --- blocks of leaves ------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def _table_block(
         one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
         total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)
         parts = [(c.power(k + 1), table.columns[k]) for k in columns]
-        return _run(total, table.size, variables, c.constant(table), np.ones(table.size, dtype=np.int8), parts)
+        return _run(session, (table.size,), total, c.constant(table), parts)
 
     def numerator(at: At) -> Number:
         values = session.values([(n, (at["z"],)) for _, n in numerators])
@@ -208,9 +209,7 @@ def _relation_block(
         for k, expr in enumerate(exprs, 1):
             column = session.data().affine(expr, relation.spec)
             parts.append((c.power(k), column.reshape(-1, 4) if arrays.is_field(column) else column.reshape(-1)))
-        real = np.zeros([1 << num_vars(n) for n in shape], dtype=np.int8)
-        real[tuple(slice(0, n) for n in shape)] = 1
-        return _run(numerator(), real.size, variables, c.constant(table), real.reshape(-1), parts)
+        return _run(session, shape, numerator(), c.constant(table), parts)
 
     def denominator(at: At) -> Number:
         real = session.real(relation, at)
@@ -224,20 +223,19 @@ def _relation_block(
 
 
 def _run(
-    numerator: Column, size: int, variables: int, constant: int, real: Column, parts: Sequence[tuple[int, Array]]
+    session: Session, shape: tuple[int, ...], numerator: Column, constant: int, parts: Sequence[tuple[int, Array]]
 ) -> Run:
-    """Columns padded to 2^variables. If all cells are real, the constant needs no column."""
-    full = 1 << variables
+    """Columns over the padded cube of `shape`. If all its cells are real, the constant needs no column."""
+    size = 1 << total_vars(shape)
 
     def fit(column: Column) -> Column:
-        field = arrays.is_field(column)
-        laid = np.ascontiguousarray(column).reshape(-1, 4) if field else np.ascontiguousarray(column).reshape(-1)
-        return arrays.pad_to(laid, (full,))
+        laid = contiguous(column)
+        return arrays.pad_to(laid.reshape(-1, 4) if arrays.is_field(column) else laid.reshape(-1), (size,))
 
     terms = [(w, fit(p)) for w, p in parts]
-    if size == full and np.all(real):
+    if size == prod(shape):
         return Run(fit(numerator), (constant + 1) % MODULUS, terms)
-    return Run(fit(numerator), 1, [(constant, fit(real)), *terms])
+    return Run(fit(numerator), 1, [(constant, session.data().indicator(shape).reshape(-1)), *terms])
 
 
 # --- the tree, and what it leaves ------------------------------------------------------------------------------------

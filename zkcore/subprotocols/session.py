@@ -9,11 +9,11 @@ import numpy as np
 
 from zkcore.claim import Claim, ClaimLedger, Place
 from zkcore.errors import GraphError
-from zkcore.field.kernels import MODULUS, Kernels, Sumcheck
+from zkcore.field.kernels import MODULUS, Kernels, Sumcheck, contiguous
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
-from zkcore.graph.witness import Witness, selector
+from zkcore.graph.witness import Witness
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.point import Point, box, padded, paired_box
 from zkcore.relation import Expr, Relation, Table
@@ -64,7 +64,7 @@ class Session:
         self._committer(name, shape, kept)
 
     def selector(self, relation: Relation) -> Array:
-        return selector(self.system, relation, self.public(relation.mask) if relation.mask else None)
+        return self.data().selector(relation)
 
     # --- evaluations -------------------------------------------------------------------------------------------------
     def values(self, wanted: Sequence[Wanted], known: Callable[[], Sequence[int]] | None = None) -> list[Number]:
@@ -146,7 +146,7 @@ class Session:
             return closed
         k, mask = self.kernels, self.public(name)
         weights = k.multiply(multilinear.eq_over(k, place), multilinear.eq_over(k, other))
-        return k.dot(np.ascontiguousarray(arrays.pad_to(mask, padded(mask.shape))).reshape(-1), weights)
+        return k.dot(contiguous(arrays.pad_to(mask, padded(mask.shape))).reshape(-1), weights)
 
     def table_value(self, table: Table, column: int, point: Point) -> int:
         """A table column's extension. Both sides compute it."""
@@ -166,4 +166,4 @@ def flat(array: Array, letters: str, domain: str, shape: Sequence[int]) -> Array
     own = [shape[domain.index(x)] for x in letters]
     laid = arrays.spread(arrays.pad_to(array, own), letters, domain)
     tail = (4,) if arrays.is_field(array) else ()
-    return np.ascontiguousarray(np.broadcast_to(laid, (*shape, *tail))).reshape(-1, *tail)
+    return contiguous(np.broadcast_to(laid, (*shape, *tail))).reshape(-1, *tail)

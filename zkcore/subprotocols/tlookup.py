@@ -22,10 +22,8 @@ from functools import partial
 from math import prod
 from typing import Protocol, TypeVar
 
-import numpy as np
-
 from zkcore.errors import GraphError
-from zkcore.field.kernels import MODULUS, Column, FieldArray, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Term, contiguous
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial.point import Point, eq, join, less_than, padded, split, total_vars
@@ -144,7 +142,7 @@ class Rows:
         return [arrays.pad_to(c, padded(self.shape)) for c in self.table.columns]
 
     def selector(self) -> Column:
-        return arrays.pad_to(np.ones(self.table.size, dtype=np.int8), padded(self.shape))
+        return flat(self.session.data().indicator(self.shape))
 
     def indicator(self, at: At) -> int:
         return less_than(at["y"], self.table.size)
@@ -261,7 +259,7 @@ def _final(session: Session, side: Side, c: Challenges, at: At) -> Number:
 
 def flat(array: Array) -> Column:
     tail = (4,) if arrays.is_field(array) else ()
-    return np.ascontiguousarray(array).reshape(-1, *tail)
+    return contiguous(array).reshape(-1, *tail)
 
 
 def table_of(relation: Relation) -> Table:

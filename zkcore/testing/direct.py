@@ -64,7 +64,7 @@ def _affine(system: System, witness: Witness, expr: Expr, relation: Relation) ->
 
 def _real(system: System, witness: Witness, name: str) -> Array:
     array = witness.array(name)
-    return np.ascontiguousarray(array[tuple(slice(0, n) for n in system.tensors[name].shape)])
+    return np.array(array[tuple(slice(0, n) for n in system.tensors[name].shape)], order="C")
 
 
 def _cells(system: System, witness: Witness, name: str) -> Objects:

@@ -31,6 +31,7 @@ from zkcore.graph.tensor import PublicTensor, Tensor, signed
 from zkcore.graph.witness import Tamper, Witness
 from zkcore.polynomial.point import padded
 from zkcore.relation import Integers
+from zkcore.subprotocols.lookup import LookupArgument
 from zkcore.testing.direct import unsatisfied
 from zkcore.testing.toolbox import (
     CLEAR,
@@ -123,10 +124,12 @@ def check_op(
     samples: int = 6,
     hiding: bool = True,
     follow: Mapping[str, Lie] = NOTHING,
+    argument: LookupArgument = CLEAR.argument,
 ) -> Report:
     """`samples`: cells of each output that are lied about (all of them, if there are no more). `follow`: how a cheater
-    makes a committed output follow from a lie about an earlier one, by role; without it each lie stands alone."""
-    bench = Bench(op, inputs, table_bits, _run(op, {r: i.flat() for r, i in inputs.items()}))
+    makes a committed output follow from a lie about an earlier one, by role; without it each lie stands alone.
+    `argument`: how lookups are proved."""
+    bench = Bench(op, inputs, table_bits, _run(op, {r: i.flat() for r, i in inputs.items()}), argument)
     _check_description(bench)
     _check_witness(bench)
     _check_real(bench)
@@ -150,10 +153,14 @@ class Bench:
     inputs: Mapping[str, Input]
     table_bits: int
     made: Mapping[str, Integers]
+    argument: LookupArgument = CLEAR.argument
+
+    def setup(self, hiding: bool = False) -> Setup:
+        return replace(HIDING if hiding else CLEAR, argument=self.argument)
 
     def builder(self) -> Builder:
         """The op on its inputs, nothing reading its outputs yet."""
-        build = Builder(self.table_bits)
+        build = Builder(self.table_bits, self.argument.virtual_outputs)
         for role, i in self.inputs.items():
             _declare(build, role, i)
         stage = Stage(out=Ref("node", next(iter(self.inputs))))
@@ -322,8 +329,8 @@ def _check_honest(bench: Bench, report: Report, hiding: bool) -> None:
     claims = bench.claims(bench.witness(given), ("virtual", "committed"))
     for uses in (1, 2):
         system = bench.system(claims, uses)
-        for setup in (CLEAR, HIDING) if hiding and uses == 1 else (CLEAR,):
-            report.proof_bytes = _check_accepted(system, given, setup)
+        for hidden in (False, True) if hiding and uses == 1 else (False,):
+            report.proof_bytes = _check_accepted(system, given, bench.setup(hidden))
         report.committed_values, report.lookups = system.committed_values(), system.lookups()
 
 
@@ -354,7 +361,7 @@ def _check_padding(bench: Bench) -> None:
             raise Nonconformant(f"{tensor.name} is called clean, but committed padding reaches its padding")
     claims, truth = bench.claims(witness), bench.claims(honest)
     system = bench.system(claims)
-    _, reason = _attack(system, dirty, None)
+    _, reason = _attack(bench, system, dirty, None)
     if not reason and any((claims[n] != truth[n]).any() for n in truth):
         raise Nonconformant("garbage in committed padding changes an output, and is accepted")
 
@@ -403,7 +410,7 @@ def _check_other_inputs(bench: Bench) -> None:
         virtual = {r: t for r, t in bench.outputs().items() if t.kind == "virtual" and r in other.made}
         claims = {t.name: other.made[r].reshape(t.shape) for r, t in virtual.items()}
         system = bench.system({**bench.claims(bench.witness(given)), **claims})
-        _reject(system, given, None, f"outputs for {role} shifted along axis {axis}")
+        _reject(bench, system, given, None, f"outputs for {role} shifted along axis {axis}")
 
 
 def _neighbours(bench: Bench) -> Iterator[tuple[str, int, Integers]]:
@@ -416,12 +423,12 @@ def _neighbours(bench: Bench) -> Iterator[tuple[str, int, Integers]]:
 
 def _check_rejected(bench: Bench, given: Mapping[str, Array], tamper: Tamper, lie: str) -> set[str]:
     system = bench.system(bench.claims(bench.witness(given, tamper)))
-    return _reject(system, given, tamper, lie)
+    return _reject(bench, system, given, tamper, lie)
 
 
-def _reject(system: System, given: Mapping[str, Array], tamper: Tamper | None, lie: str) -> set[str]:
+def _reject(bench: Bench, system: System, given: Mapping[str, Array], tamper: Tamper | None, lie: str) -> set[str]:
     broken = set(unsatisfied(system, Witness(system, tools().kernels, given, tamper)))
-    guards, reason = _attack(system, given, tamper)
+    guards, reason = _attack(bench, system, given, tamper)
     if not broken:
         raise Nonconformant(f"{lie}: it satisfies all relations")
     if not reason or reason not in guards:
@@ -429,8 +436,8 @@ def _reject(system: System, given: Mapping[str, Array], tamper: Tamper | None, l
     return broken
 
 
-def _attack(system: System, given: Mapping[str, Array], tamper: Tamper | None) -> tuple[set[str], str]:
+def _attack(bench: Bench, system: System, given: Mapping[str, Array], tamper: Tamper | None) -> tuple[set[str], str]:
     """The guards that a cheating prover met, and the verifier's reason."""
     weights, attacker = commit_weights(system, given), Attacker()
-    proof = prove_system(system, given, weights=weights, tamper=tamper, channel=attacker)
-    return set(attacker.guards), rejection(system, proof, weights=weights)
+    proof = prove_system(system, given, bench.setup(), weights=weights, tamper=tamper, channel=attacker)
+    return set(attacker.guards), rejection(system, proof, bench.setup(), weights=weights)

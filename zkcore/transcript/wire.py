@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, contiguous
 from zkcore.transcript.channel import Channel
 from zkcore.transcript.sponge import Sponge
 
@@ -90,7 +90,7 @@ class Wire:
         """Commit to `count` rows: [count, width] integers or [count, width, 4] field elements."""
         if not self.proving:
             return Rows(self.points(label, count, no_points))
-        inside: Column = np.ascontiguousarray(make())  # type: ignore[assignment]
+        inside = contiguous(make())
         if len(inside) != count:
             raise ValueError(f"{label}: expected {count} rows, got {len(inside)}")
         blinds = self.blinders(count)

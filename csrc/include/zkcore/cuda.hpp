@@ -1,0 +1,144 @@
+// The verbs on a GPU: the same names, meanings and bits as the host's, on device pointers and a stream. Only
+// numbers cross to the host, and only where a result is one; nothing else is copied.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "zkcore/multilinear.hpp"
+#include "zkcore/msm.hpp"
+#include "zkcore/sumcheck.hpp"
+
+struct CUstream_st;
+
+namespace zkcore::cuda {
+
+using Stream = CUstream_st*;
+
+// ---- the device
+
+// Why there is no usable device, or nothing.
+std::optional<std::string> missing();
+
+// Working memory comes from here; by default from the runtime's own pool.
+struct Allocator {
+  std::function<void*(size_t bytes, Stream)> allocate;
+  std::function<void(void*, Stream)> release;
+};
+void set_allocator(Allocator allocator);
+
+// Uninitialized device memory, given back in the order of the stream.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(size_t bytes, Stream stream);
+  Memory(Memory&& other) noexcept { swap(other); }
+  Memory& operator=(Memory&& other) noexcept {
+    Memory(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~Memory();
+  void* data() const { return data_; }
+  explicit operator bool() const { return data_ != nullptr; }
+
+ private:
+  void swap(Memory& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(stream_, other.stream_);
+  }
+  void* data_ = nullptr;
+  Stream stream_ = nullptr;
+};
+
+template <class T>
+class Array {
+ public:
+  Array() = default;
+  Array(size_t count, Stream stream) : memory_(count * sizeof(T), stream) {}
+  T* data() const { return static_cast<T*>(memory_.data()); }
+  explicit operator bool() const { return static_cast<bool>(memory_); }
+
+ private:
+  Memory memory_;
+};
+
+// Results that kernels write into the host's memory; read after `wait`.
+class Mailbox {
+ public:
+  explicit Mailbox(size_t count);
+  ~Mailbox();
+  Mailbox(const Mailbox&) = delete;
+  Mailbox& operator=(const Mailbox&) = delete;
+  Fr* data() const { return data_; }
+  static void wait(Stream stream);
+
+ private:
+  Fr* data_;
+  size_t count_;
+};
+
+// ---- columns
+
+void from_ints(const Column& column, Fr* out, Stream stream);
+void eq_table(std::span<const Fr> point, const Fr& scale, Fr* out, Stream stream);
+void contract(const Column& column, size_t outer, size_t k, size_t inner, const Fr* weights, Fr* out,
+              Stream stream);
+Fr dot(const Column& a, const Column& b, Stream stream);
+void combine(std::span<const LinearTerm> terms, const Fr& constant, size_t length, Fr* out, Stream stream);
+void multiply(const Column& a, const Column& b, Fr* out, Stream stream);
+void batch_inverse(const Fr* values, size_t count, Fr* out, Stream stream);
+// False if an index lies outside [0, size).
+bool scatter_add(const int64_t* index, const Fr* values, size_t count, size_t size, Fr* out, Stream stream);
+
+// ---- sumcheck and fraction tree
+
+// One round state for all sumchecks; see sumcheck.hpp for the polynomial.
+class Prover {
+ public:
+  virtual ~Prover() = default;
+  virtual std::vector<Fr> round() = 0;
+  virtual void bind(const Fr& challenge) = 0;
+  virtual std::vector<Fr> finals() = 0;
+  virtual int variables() const = 0;
+};
+
+std::unique_ptr<Prover> sumcheck(std::vector<Column> tables, int variables, std::vector<SumcheckTerm> terms,
+                                 int degree, std::optional<std::vector<Fr>> eq_point, Stream stream);
+
+struct LeafRun {
+  size_t size;
+  Column numerator;
+  Fr constant;
+  std::vector<LinearTerm> denominator;
+};
+
+class FractionTree {
+ public:
+  virtual ~FractionTree() = default;
+  virtual int log_size() const = 0;
+  virtual std::pair<Fr, Fr> root() const = 0;
+  virtual std::unique_ptr<Prover> layer(std::vector<Fr> point, const Fr& batch) = 0;
+};
+
+// `stored_layers` from the root are kept, the others are computed from the leaves when they are proved:
+// fewer layers take less memory and more work.
+std::unique_ptr<FractionTree> fraction_tree(std::vector<LeafRun> runs, int log_size, int stored_layers,
+                                            Stream stream);
+
+// ---- curve
+
+// out[0] = sum of scalars[i] * points[i].
+void msm(const Affine* points, const Fr* scalars, size_t n, Affine* out, Stream stream);
+
+// As on the host; `blinder` is the first base's table of a FixedBase, on the device.
+void commit_rows(const Affine* generators, const Column& rows, size_t n, size_t width, const Fr* blinds,
+                 const Affine* blinder, Affine* out, Stream stream);
+
+// `weights` are on the host.
+void fold_points(const Affine* points, const Fr* weights, size_t k, size_t n, Affine* out, Stream stream);
+
+}  // namespace zkcore::cuda

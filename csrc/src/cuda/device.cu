@@ -1,0 +1,105 @@
+#include "cuda/device.cuh"
+
+#include <map>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+
+namespace zkcore::cuda {
+namespace {
+
+Allocator& allocator() {
+  static Allocator hooks;
+  return hooks;
+}
+
+int attribute(cudaDeviceAttr name) {
+  int device = 0;
+  int value = 0;
+  check(cudaGetDevice(&device));
+  check(cudaDeviceGetAttribute(&value, name, device));
+  return value;
+}
+
+// Pinned memory is slow to get: mailboxes are kept for the next user.
+std::mutex mailbox_mutex;
+std::multimap<size_t, Fr*>& free_mailboxes() {
+  static std::multimap<size_t, Fr*> boxes;
+  return boxes;
+}
+
+}  // namespace
+
+void check(cudaError_t status) {
+  if (status == cudaSuccess) return;
+  (void)cudaGetLastError();  // an error of the launch is not reported twice
+  if (status == cudaErrorMemoryAllocation) throw std::bad_alloc();
+  throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
+}
+
+std::optional<std::string> missing() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) {
+    (void)cudaGetLastError();
+    return cudaGetErrorString(status);
+  }
+  if (count == 0) return "no CUDA device";
+  return std::nullopt;
+}
+
+void set_allocator(Allocator hooks) { allocator() = std::move(hooks); }
+
+Memory::Memory(size_t bytes, Stream stream) : stream_(stream) {
+  if (bytes == 0) bytes = 16;
+  if (allocator().allocate) {
+    data_ = allocator().allocate(bytes, stream);
+  } else {
+    check(cudaMallocAsync(&data_, bytes, stream));
+  }
+}
+
+Memory::~Memory() {
+  if (!data_) return;
+  if (allocator().release) {
+    allocator().release(data_, stream_);
+  } else {
+    (void)cudaFreeAsync(data_, stream_);
+  }
+}
+
+Mailbox::Mailbox(size_t count) : data_(nullptr), count_(count) {
+  const std::lock_guard<std::mutex> lock(mailbox_mutex);
+  const auto found = free_mailboxes().find(count);
+  if (found != free_mailboxes().end()) {
+    data_ = found->second;
+    free_mailboxes().erase(found);
+    return;
+  }
+  void* memory = nullptr;
+  check(cudaHostAlloc(&memory, count * sizeof(Fr), cudaHostAllocMapped | cudaHostAllocPortable));
+  data_ = static_cast<Fr*>(memory);
+}
+
+Mailbox::~Mailbox() {
+  const std::lock_guard<std::mutex> lock(mailbox_mutex);
+  free_mailboxes().emplace(count_, data_);
+}
+
+void Mailbox::wait(Stream stream) { check(cudaStreamSynchronize(stream)); }
+
+int multiprocessors() {
+  static const int count = attribute(cudaDevAttrMultiProcessorCount);
+  return count;
+}
+
+size_t shared_memory_limit() {
+  static const int bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  return static_cast<size_t>(bytes);
+}
+
+Reports::Reports(Stream stream) : partial_(size_t{kMaxBlocks} * kMaxSums, stream), counter_(4, stream) {
+  check(cudaMemsetAsync(counter_.data(), 0, 4 * sizeof(uint32_t), stream));
+}
+
+}  // namespace zkcore::cuda

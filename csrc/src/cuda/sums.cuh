@@ -1,0 +1,173 @@
+// Sums with delayed reduction, in registers, and columns' entries as field elements.
+#pragma once
+
+#include "cuda/device.cuh"
+
+namespace zkcore::cuda {
+
+// Sum of products of field elements: 17 limbs, reduced once; a product costs 64 wide multiplications instead
+// of 112. Good for 2^31 products.
+class ProductSum {
+ public:
+  __device__ ProductSum() {
+#pragma unroll
+    for (int i = 0; i < 17; ++i) v_[i] = 0;
+  }
+  __device__ __forceinline__ void add(const Fr& a, const Fr& b) {
+    uint32_t x[8], y[8], t[16];
+    ptx::split<8>(x, a.v);
+    ptx::split<8>(y, b.v);
+    ptx::wide_mul<8, 8>(t, x, y);
+    v_[0] = ptx::add_cc(v_[0], t[0]);
+#pragma unroll
+    for (int i = 1; i < 16; ++i) v_[i] = ptx::addc_cc(v_[i], t[i]);
+    v_[16] = ptx::addc(v_[16], 0);
+  }
+  // a alone: a * 2^256 before the reduction.
+  __device__ __forceinline__ void add(const Fr& a) {
+    uint32_t x[8];
+    ptx::split<8>(x, a.v);
+    v_[8] = ptx::add_cc(v_[8], x[0]);
+#pragma unroll
+    for (int i = 1; i < 8; ++i) v_[8 + i] = ptx::addc_cc(v_[8 + i], x[i]);
+    v_[16] = ptx::addc(v_[16], 0);
+  }
+  __device__ Fr total() const {
+    uint32_t r[8];
+    uint32_t top = ptx::reduce<FrParams, 8>(r, v_);
+#pragma unroll
+    for (int i = 0; i < 3; ++i) ptx::subtract_once<FrParams>(r, top);  // below 2^256 + p < 4p
+    Fr low, high = Fr::zero();
+    ptx::join<8>(low.v, r);
+    high.v[0] = v_[16];
+    return low + Fr::mul_wide(Fr::r_squared(), high);
+  }
+
+ private:
+  uint32_t v_[17];
+};
+
+// a * b + c * d with one reduction.
+__device__ __forceinline__ Fr mul_add(const Fr& a, const Fr& b, const Fr& c, const Fr& d) {
+  uint32_t x[8], y[8], t[16], s[16], r[8];
+  ptx::split<8>(x, a.v);
+  ptx::split<8>(y, b.v);
+  ptx::wide_mul<8, 8>(t, x, y);
+  ptx::split<8>(x, c.v);
+  ptx::split<8>(y, d.v);
+  ptx::wide_mul<8, 8>(s, x, y);
+  t[0] = ptx::add_cc(t[0], s[0]);
+#pragma unroll
+  for (int i = 1; i < 15; ++i) t[i] = ptx::addc_cc(t[i], s[i]);
+  t[15] = ptx::addc(t[15], s[15]);
+  (void)ptx::reduce<FrParams, 8>(r, t);  // below 2 p^2 / 2^256 + p < 2p
+  ptx::subtract_once<FrParams>(r);
+  Fr out;
+  ptx::join<8>(out.v, r);
+  return out;
+}
+
+// start + sum of u * a for unsigned u, in 10 limbs, and that divided by 2^64: SmallSum of column.hpp on carry
+// chains. The elements come lifted by 2^64; the integers add up to less than 2^64.
+class SmallSum {
+ public:
+  __device__ __forceinline__ explicit SmallSum(const Fr& start) {
+    ptx::split<8>(even_, start.v);
+    even_[8] = even_[9] = 0;
+#pragma unroll
+    for (int i = 0; i < 10; ++i) odd_[i] = 0;
+  }
+  __device__ __forceinline__ void add(uint32_t u, const Fr& a) {
+    uint32_t x[8];
+    ptx::split<8>(x, a.v);
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {
+      even_[j] = j ? ptx::madc_lo_cc(x[j], u, even_[j]) : ptx::mad_lo_cc(x[j], u, even_[j]);
+      even_[j + 1] = ptx::madc_hi_cc(x[j], u, even_[j + 1]);
+    }
+    even_[8] = ptx::addc_cc(even_[8], 0);
+    even_[9] = ptx::addc(even_[9], 0);
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {
+      odd_[j] = j ? ptx::madc_lo_cc(x[j + 1], u, odd_[j]) : ptx::mad_lo_cc(x[j + 1], u, odd_[j]);
+      odd_[j + 1] = ptx::madc_hi_cc(x[j + 1], u, odd_[j + 1]);
+    }
+    odd_[8] = ptx::addc(odd_[8], 0);
+  }
+  __device__ __forceinline__ void add(uint64_t u, const Fr& a) {
+    add(static_cast<uint32_t>(u), a);
+    const uint32_t high = static_cast<uint32_t>(u >> 32);
+    uint32_t x[8];
+    ptx::split<8>(x, a.v);
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {  // one limb up: even products join the odd chain
+      odd_[j] = j ? ptx::madc_lo_cc(x[j], high, odd_[j]) : ptx::mad_lo_cc(x[j], high, odd_[j]);
+      odd_[j + 1] = ptx::madc_hi_cc(x[j], high, odd_[j + 1]);
+    }
+    odd_[8] = ptx::addc(odd_[8], 0);
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {
+      even_[j + 2] = j ? ptx::madc_lo_cc(x[j + 1], high, even_[j + 2]) : ptx::mad_lo_cc(x[j + 1], high, even_[j + 2]);
+      even_[j + 3] = j < 6 ? ptx::madc_hi_cc(x[j + 1], high, even_[j + 3])
+                           : ptx::madc_hi(x[j + 1], high, even_[j + 3]);
+    }
+  }
+  __device__ __forceinline__ Fr lower() const {
+    uint32_t t[10], r[8];
+    t[0] = even_[0];
+    t[1] = ptx::add_cc(even_[1], odd_[0]);
+#pragma unroll
+    for (int i = 2; i < 9; ++i) t[i] = ptx::addc_cc(even_[i], odd_[i - 1]);
+    t[9] = ptx::addc(even_[9], odd_[8]);
+    (void)ptx::reduce<FrParams, 2>(r, t);  // the sum is below 2^64 p
+    ptx::subtract_once<FrParams>(r);
+    Fr out;
+    ptx::join<8>(out.v, r);
+    return out;
+  }
+
+ private:
+  uint32_t even_[10], odd_[10];  // limb k of odd has weight 2^(32 (k + 1))
+};
+
+// Entries made unsigned by half their range; 64-bit ones stay wide.
+template <class T>
+__device__ __forceinline__ auto shifted(T x) {
+  if constexpr (sizeof(T) == 8) {
+    return biased(x);
+  } else {
+    return static_cast<uint32_t>(static_cast<int32_t>(x)) + (1u << kBiasBits<T>);
+  }
+}
+
+template <class T>
+__device__ __forceinline__ Fr entry(T x) {
+  constexpr Fr start = -two_to<64 + kBiasBits<T>>();
+  constexpr Fr unit = two_to<64>();
+  SmallSum sum(start);
+  sum.add(shifted(x), unit);
+  return sum.lower();
+}
+
+// Calls fn with the column's entry i in its own type; the branch is the same for all threads.
+template <class Fn>
+__device__ __forceinline__ auto with_entry(ColumnType type, const void* data, size_t i, Fn&& fn) {
+  switch (type) {
+    case ColumnType::kInt8:
+      return fn(static_cast<const int8_t*>(data)[i]);
+    case ColumnType::kInt16:
+      return fn(static_cast<const int16_t*>(data)[i]);
+    case ColumnType::kInt32:
+      return fn(static_cast<const int32_t*>(data)[i]);
+    default:
+      return fn(static_cast<const int64_t*>(data)[i]);
+  }
+}
+
+// Any column's entry as a field element.
+__device__ __forceinline__ Fr field_entry(ColumnType type, const void* data, size_t i) {
+  if (type == ColumnType::kField) return load_once(static_cast<const Fr*>(data) + i);
+  return with_entry(type, data, i, [](auto x) { return entry(x); });
+}
+
+}  // namespace zkcore::cuda

@@ -1,0 +1,169 @@
+"""An engine that counts what the engine in C++ would do, and does nothing. The counts mirror csrc/src/cpu verb by verb:
+products of field elements, and of a field element and a machine integer, are exact whatever the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkcore.estimate import group
+from zkcore.estimate.blank import Blank, Meter, blank
+from zkcore.estimate.counting_sumcheck import CountingSumcheck, CountingTree
+from zkcore.estimate.tally import Tally, is_field
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Leaves, Points, Term
+
+SOME = pow(3, -1, MODULUS)  # in the place of field elements that are not known: as long as any, and not zero
+
+
+class CountingFixedBase:
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def combine(self, scalars: Sequence[int]) -> Points:
+        self._tally.add("fixed_base", len(scalars), group_adds=group.fixed_base(len(scalars)))
+        return np.zeros(12, dtype=np.uint64)
+
+
+class CountingKernels:
+    """Implements Kernels."""
+
+    def __init__(self, meter: Meter, threads: int = 1) -> None:
+        self.meter, self.tally, self._threads = meter, Tally(), threads
+
+    def counters(self) -> dict[str, int]:
+        return self.tally.counters()
+
+    def field_array(self, shape: Sequence[int], filled: float = 1.0) -> Blank:
+        return blank(self.meter, (*shape, 4), np.uint64, (0, 0), filled)
+
+    # --- field -------------------------------------------------------------------------------------------------------
+    def from_ints(self, values: IntArray) -> FieldArray:
+        self.tally.add("from_ints", values.size, small_mults=values.size)
+        return self.field_array(values.shape)
+
+    def from_scalars(self, values: Sequence[int]) -> FieldArray:
+        self.tally.add("from_scalars", len(values))
+        return self.field_array((len(values),))
+
+    def to_scalars(self, values: FieldArray) -> list[int]:
+        count = values.size // 4
+        self.tally.add("to_scalars", count)
+        return [SOME] * count
+
+    def from_wide_bytes(self, data: bytes) -> FieldArray:
+        count = len(data) // 64
+        self.tally.add("from_wide_bytes", count, field_mults=3 * count)
+        return self.field_array((count,))
+
+    def eq_table(self, point: Sequence[int], scale: int = 1) -> FieldArray:
+        size = 1 << len(point)
+        self.tally.add("eq_table", size, field_mults=size - 1)
+        return self.field_array((size,))
+
+    def contract(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+        self._products(column, outer * (weights.size // 4) * inner)
+        return self.field_array((outer * inner,))
+
+    def _products(self, column: Column, count: int) -> None:
+        if is_field(column):
+            self.tally.add("contract_field", count, field_mults=count)
+        else:
+            self.tally.add("contract_ints", count, small_mults=count)
+
+    def dot(self, column: Column, weights: Column) -> int:
+        if is_field(weights) or is_field(column):
+            other = column if is_field(weights) else weights
+            self._products(other, _length(other))
+        else:
+            self.tally.add("dot_ints", column.size)
+        return SOME
+
+    def combine(self, terms: Sequence[tuple[int, Column]], constant: int, length: int) -> FieldArray:
+        fields, ints = linear_form(terms)
+        self.tally.add("combine", length * len(terms), field_mults=fields * length, small_mults=ints * length)
+        filled = [c.filled if isinstance(c, Blank) else 1.0 for _, c in terms]
+        return self.field_array((length,), 1.0 if constant else min(1.0, sum(filled)))
+
+    def multiply(self, a: Column, b: Column) -> FieldArray:
+        count = _length(a)
+        self.tally.add("multiply", count, field_mults=count)
+        return self.field_array((count,))
+
+    def batch_inverse(self, values: FieldArray) -> FieldArray:
+        count = values.size // 4
+        self.tally.add("batch_inverse", count, field_mults=3 * count)
+        return self.field_array(values.shape[:-1])
+
+    def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
+        self.tally.add("scatter_add", index.size)
+        return self.field_array((size,), float(-np.expm1(-index.size / size)))
+
+    def sumcheck(
+        self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
+    ) -> CountingSumcheck:
+        return CountingSumcheck.of(self.tally, self.meter, tables, terms, degree, eq_point is not None)
+
+    def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> CountingTree:
+        parts = []
+        for run in runs:
+            above, below = linear_form([(1, run.numerator)]), linear_form(run.denominator)
+            parts.append((_length(run.numerator), above[0] + below[0], above[1] + below[1]))
+        return CountingTree(self.tally, self.meter, parts, log_size)
+
+    # --- curve -------------------------------------------------------------------------------------------------------
+    def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:
+        self.tally.add("hash_to_curve", count, group_adds=group.hash_to_curve(count))
+        return self._points(count)
+
+    def encode(self, points: Points) -> bytes:
+        self.tally.add("encode", points.size // 12)
+        return bytes(4 * points.size)
+
+    def decode(self, data: bytes) -> Points:
+        count = len(data) // 48
+        self.tally.add("decode", count, group_adds=group.decode(count))
+        return self._points(count)
+
+    def msm(self, points: Points, scalars: FieldArray) -> Points:
+        count = scalars.size // 4
+        self.tally.add("msm", 1, group_adds=group.msm(count))
+        return np.zeros(12, dtype=np.uint64)
+
+    def commit_rows(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
+        count, field = len(rows), is_field(rows)
+        width, magnitude, filled = _length(rows) // max(1, count), 1 << group.SCALAR_BITS - 1, 1.0
+        if isinstance(rows, Blank):
+            filled, magnitude = rows.filled, magnitude if field else max(-rows.lo, rows.hi)
+        adds = group.commit_rows(count, width, magnitude, filled)
+        self.meter.room(group.bucket_memory(count, width, magnitude, self._threads))
+        self.tally.add("commit_field" if field else "commit_ints", count, group_adds=adds)
+        return np.zeros((count, 12), dtype=np.uint64)
+
+    def fold_points(self, points: Points, weights: FieldArray) -> Points:
+        many = weights.size // 4
+        outputs = points.size // 12 // many
+        self.tally.add("fold_points", outputs, group_adds=group.fold_points(many, outputs))
+        return self._points(outputs)
+
+    def fixed_base(self, points: Points) -> CountingFixedBase:
+        bases = points.size // 12
+        self.tally.add("fixed_base_table", bases, group_adds=group.fixed_base_table(bases))
+        return CountingFixedBase(self.tally)
+
+    def _points(self, count: int) -> Blank:
+        return blank(self.meter, (count, 12), np.uint64)
+
+
+def linear_form(terms: Sequence[tuple[int, Column]]) -> tuple[int, int]:
+    """Products an entry: with field columns whose coefficient is not 1, and with integer columns."""
+    fields = sum(is_field(column) and coefficient % MODULUS != 1 for coefficient, column in terms)
+    return fields, sum(not is_field(column) for _, column in terms)
+
+
+def _length(column: NDArray[Any]) -> int:
+    return prod(column.shape[:-1]) if is_field(column) else column.size
