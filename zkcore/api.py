@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,10 +112,11 @@ def prove(
     reporter.stage("write")
     files.write(Path(out), made.data)
     reporter.close()
-    stages = [StageTime(s.name, s.seconds, made.sections.get(s.name, 0)) for s in reporter.stages]
+    stages = _worked(reporter.stages, made.work)
+    sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]
     text, count = codec.decode(sequence.generated), len(sequence.generated)
     hiding = owner.public.setup.parts.config.zero_knowledge
-    return ProveResult(prompt, text, count, len(made.data), stages, list(made.sections.items()), hiding)
+    return ProveResult(prompt, text, count, len(made.data), stages, sections, hiding)
 
 
 def verify(
@@ -135,7 +136,8 @@ def verify(
     model = public.load(Path(commitment))
     data = files.read(Path(proof), "proof")
     expected = verifier.Expected(prompt, expect_text, nonce)
-    accepted = verifier.verify(model, data, expected, cache_dir(), _stages(reporter))
+    done = verifier.verify(model, data, expected, cache_dir(), _stages(reporter))
+    accepted = done.statement
     reporter.close()
     return Accepted(
         model.codec.decode(accepted.prompt),
@@ -143,7 +145,7 @@ def verify(
         len(accepted.output),
         f"{model.setup.architecture.family} {accepted.model.commitment_sha256[:16]}",
         list(accepted.model.plugins),
-        list(reporter.stages),
+        _worked(reporter.stages, done.work),
         bool(accepted.model.config["zero_knowledge"]),
     )
 
@@ -157,6 +159,12 @@ def inspect(file: Path) -> dict[str, Any]:
 
 def _stages(reporter: Reporter) -> Callable[[str], None]:
     return lambda name: reporter.stage(name)
+
+
+def _worked(stages: list[StageTime], work: Mapping[str, Mapping[str, int]]) -> list[StageTime]:
+    """With the bytes and the operations that the driver counted."""
+    known = [(s, dict(work.get(s.name, {}))) for s in stages]
+    return [StageTime(s.name, s.seconds, w.pop("bytes", 0), w) for s, w in known]
 
 
 def _need(*packages: str) -> None:

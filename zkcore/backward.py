@@ -26,6 +26,7 @@ from zkcore.transcript.rounds import weighted
 from zkcore.transcript.transcript import Transcript
 
 Progress = Callable[[str], None]
+Work = dict[str, int]
 
 
 def silent(stage: str) -> None:
@@ -34,13 +35,15 @@ def silent(stage: str) -> None:
 
 @dataclass
 class Driver:
-    """`weights`: commitments that came with the statement."""
+    """`weights`: commitments that came with the statement. `work`: what each stage took, see Transcript.work."""
 
     scheme: CommitmentScheme
     argument: LookupArgument
     weights: Mapping[str, Commitment]
     progress: Progress = silent
     committed: dict[str, Commitment] = field(default_factory=dict)
+    work: dict[str, Work] = field(default_factory=dict)
+    _running: tuple[str, Work] | None = None
 
     def run(self, system: System, t: Transcript, witness: Witness | None) -> None:
         self.committed = dict(self.weights)
@@ -48,23 +51,34 @@ class Driver:
             if tensor.name in self.weights and self.weights[tensor.name].layout.shape != tensor.shape:
                 raise GraphError(f"{tensor.name}: committed in another shape")
         session = Session(system, t, witness, lambda name, shape, make: self._commit(t, name, shape, make))
-        self.progress("commit")
+        self._stage(t, "commit")
         for tensor in system.of_kind("committed"):
             self._commit(t, tensor.name, tensor.shape, partial(_array, session, tensor.name))
-        self.progress("lookups")
+        self._stage(t, "lookups")
         self._lookups(session)
-        self.progress("backward")
+        self._stage(t, "backward")
         for relation in system.relations:
             if relation.kind == "zero":
                 _zero(session, relation)
         definitions = self._backward(session)
-        self.progress("definitions")
+        self._stage(t, "definitions")
         self.argument.define(session, definitions)
-        self.progress("open")
+        self._stage(t, "open")
         self.scheme.open(t, self._openings(session))
         session.ledger.assert_empty()
-        self.progress("blind")
+        self._stage(t, "blind")
         t.finish()
+        self._stage(t, "")
+
+    def _stage(self, t: Transcript, name: str) -> None:
+        """A stage begins, and with it the one before ends; no name: nothing begins."""
+        now = t.work()
+        if self._running:
+            before, start = self._running
+            self.work[before] = {k: n - start[k] for k, n in now.items()}
+        self._running = (name, now) if name else None
+        if name:
+            self.progress(name)
 
     def _commit(self, t: Transcript, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
         if name in self.committed:

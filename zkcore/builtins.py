@@ -16,19 +16,23 @@ from zkcore.hookspecs import (
 from zkcore.models.llama import Llama
 from zkcore.ops.attention import Attention
 from zkcore.ops.glu import SILU, Glu
+from zkcore.ops.zkattn import ZkAttention
 from zkcore.strategy.per_layer import PerLayer
 from zkcore.subprotocols.logup_gkr import LogupGkr
+from zkcore.subprotocols.tlookup import TLookup
 
 
 @hookimpl
 def register_ops(register: RegisterOp) -> None:
     register("attention", "attention", Attention)
+    register("attention", "zkattn", ZkAttention)
     register("mlp", "silu", partial(Glu, SILU))
 
 
 @hookimpl
 def register_lookup_arguments(register: RegisterLookupArgument) -> None:
     register("logup_gkr", LogupGkr)
+    register("tlookup", TLookup)
 
 
 @hookimpl

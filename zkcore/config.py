@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zkcore.errors import ConfigError
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)  # YAML and JSON have lists
 
 
 class StrategyConfig(Strict):
@@ -32,6 +35,33 @@ class CommitmentConfig(Strict):
     log_width: int = Field(default=11, ge=3, le=20)
 
 
+class ZkAttentionConfig(Strict):
+    """Segments of zkattn, least significant first. segment_bits: log2 of each base; the first may be "auto", then it
+    holds the bits below 2^-step_bits nats. low: how many of them are only range-checked; high: how many make a weight 0
+    unless they are 0. theta_bits: fraction bits of the exp tables of those between."""
+
+    segment_bits: Annotated[tuple[Annotated[int, Field(ge=1, le=20)] | Literal["auto"], ...], Listed] = ("auto", 16, 16)
+    low: int = Field(default=1, ge=0)
+    high: int = Field(default=0, ge=0)
+    theta_bits: Annotated[tuple[Annotated[int, Field(ge=1, le=22)], ...], Listed] = (5, 11)
+    step_bits: int = Field(default=19, ge=4, le=24)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ZkAttentionConfig:
+        middle = len(self.segment_bits) - self.low - self.high
+        if middle < 1:
+            raise ValueError(
+                f"{len(self.segment_bits)} segments leave none between low {self.low} and high {self.high}"
+            )
+        if len(self.theta_bits) != middle:
+            raise ValueError(f"theta_bits needs {middle} entries, one for each segment that is neither low nor high")
+        if "auto" in self.segment_bits[1:] or (self.low == 0 and "auto" in self.segment_bits):
+            raise ValueError('only the first segment may be "auto", and only if it is a low one')
+        if sum(self.theta_bits) > 30:
+            raise ValueError("theta_bits: weights of more than 30 bits leave 64-bit integers when they are summed")
+        return self
+
+
 class AttentionConfig(Strict):
     """tile: positions of an attention tile (a power of two). step_bits: log2 of the exp table's steps per nat.
     index_bits: log2 of the exp table, "auto" from calibration. exp_fraction: fraction bits of its entries."""
@@ -41,6 +71,7 @@ class AttentionConfig(Strict):
     step_bits: int = Field(default=7, ge=4, le=12)
     index_bits: Annotated[int, Field(ge=1, le=18)] | Literal["auto"] = "auto"
     exp_fraction: int = Field(default=14, ge=8, le=16)
+    zkattn: ZkAttentionConfig = ZkAttentionConfig()
 
 
 class ModelConfig(Strict):

@@ -3,7 +3,6 @@ is not exactly right is refused."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from zkcore.errors import FormatError, UsageError
-from zkcore.statement import FORMAT_VERSION, canonical
+from zkcore.statement import FORMAT_VERSION, canonical, parse_json
 
 PROOF_MAGIC, COMMITMENT_MAGIC = b"ZKCPROOF", b"ZKCMODEL"
-MAX_HEADER = 1 << 24
+MAX_HEADER = 1 << 22  # about half a million tokens
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,9 @@ def unpack(data: bytes, magic: bytes, what: str) -> Container:
     version, size = int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big")
     if version != FORMAT_VERSION:
         raise FormatError(f"{what}: format version {version}, this program reads {FORMAT_VERSION}")
-    if size > MAX_HEADER or 16 + size > len(data):
+    if size > MAX_HEADER:
+        raise FormatError(f"{what}: its header of {size} bytes is too large")
+    if 16 + size > len(data):
         raise FormatError(f"{what}: its header is cut short")
     return Container(_header(data[16 : 16 + size], what), data[16 + size :])
 
@@ -45,9 +46,9 @@ def unpack(data: bytes, magic: bytes, what: str) -> Container:
 def _header(text: bytes, what: str) -> dict[str, Any]:
     """Only the canonical encoding is accepted: two files that differ never mean the same."""
     try:
-        header = json.loads(text)
+        header = parse_json(text.decode("ascii"))
         same = canonical(header) == text
-    except (ValueError, RecursionError):
+    except ValueError:
         raise FormatError(f"{what}: its header is not canonical JSON") from None
     if not same or not isinstance(header, dict):
         raise FormatError(f"{what}: its header is not canonical JSON")

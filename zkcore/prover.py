@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from zkcore import proof as files
 from zkcore import public
+from zkcore.backward import Progress, Work, silent
 from zkcore.errors import FormatError, UsageError
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
@@ -24,15 +25,14 @@ from zkcore.transcript.channel import ProverChannel
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.wire import Rows
 
-Progress = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof file's bytes, and how many of them each stage of the driver wrote."""
+    """A proof file's bytes, and what each stage of the driver took."""
 
     data: bytes
-    sections: dict[str, int]
+    header_bytes: int
+    work: dict[str, Work]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def prove(
     sequence: Sequence,
     nonce: bytes,
     cache_dir: Path | None,
-    progress: Progress = lambda stage: None,
+    progress: Progress = silent,
     tamper: Tamper | None = None,
 ) -> Proof:
     """One teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier."""
@@ -91,17 +91,10 @@ def prove(
     channel = ProverChannel(_hedge(owner) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     weights = setup.adopt(t, owner.public.rows, owner.secrets)
-    sizes: dict[str, int] = {}
-
-    def stage(name: str) -> None:
-        sizes[name] = len(channel.proof)
-        progress(name)
-
-    setup.parts.driver(weights, stage).run(system, t, witness)
+    driver = setup.parts.driver(weights, progress)
+    driver.run(system, t, witness)
     data = files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce), [bytes(channel.proof)])
-    ends = [*list(sizes.values())[1:], len(channel.proof)]
-    stages = {name: end - start for (name, start), end in zip(sizes.items(), ends, strict=True)}
-    return Proof(data, {"header": len(data) - len(channel.proof), **stages})
+    return Proof(data, len(data) - len(channel.proof), driver.work)
 
 
 def header(commitment: PublicFile, sequence: Sequence, nonce: bytes) -> dict[str, Any]:

@@ -9,11 +9,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FORMAT_VERSION = 1
+MAX_BRACKETS = 1000  # in a stranger's JSON: what nests deeper can overflow the parser's stack
 
 
 def canonical(value: object) -> bytes:
     """One encoding for each value: sorted keys, no spaces, no floats."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """A stranger's JSON. Raises ValueError."""
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise ValueError(f"more than {MAX_BRACKETS} brackets")
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def digest(data: bytes) -> str:

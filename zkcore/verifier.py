@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zkcore import proof as files
-from zkcore.backward import Progress, silent
+from zkcore.backward import Progress, Work, silent
 from zkcore.errors import FormatError, ProofRejected
 from zkcore.models.family import Sequence
 from zkcore.public import PublicFile
@@ -15,6 +16,8 @@ from zkcore.setup import toolbox
 from zkcore.statement import Statement, digest
 from zkcore.transcript.channel import VerifierChannel
 from zkcore.transcript.transcript import Transcript
+
+RANGES = "weight ranges"  # a stage
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,17 @@ class Expected:
     nonce: bytes = b""
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """`work`: what each stage of the driver took."""
+
+    statement: Statement
+    work: dict[str, Work]
+
+
 def verify(
     commitment: PublicFile, proof: bytes, expected: Expected, cache_dir: Path | None, progress: Progress = silent
-) -> Statement:
+) -> Accepted:
     """The accepted statement, or ProofRejected."""
     try:
         container = files.unpack(proof, files.PROOF_MAGIC, "proof")
@@ -36,7 +47,7 @@ def verify(
         raise ProofRejected("malformed proof file", str(e)) from None
     sequence = _sequence(container.header, commitment)
     _expect(commitment, sequence, container.header, expected)
-    check_certificate(commitment, cache_dir, progress)
+    ranges = check_certificate(commitment, cache_dir, progress)
     setup = commitment.setup
     system = setup.system(sequence)
     statement = Statement(
@@ -48,18 +59,21 @@ def verify(
     )
     channel = VerifierChannel(container.body)
     t = Transcript(channel, toolbox(cache_dir), statement.encode(), hiding=setup.parts.config.zero_knowledge)
-    setup.parts.driver(setup.adopt(t, commitment.rows), progress).run(system, t, None)
-    return statement
+    driver = setup.parts.driver(setup.adopt(t, commitment.rows), progress)
+    driver.run(system, t, None)
+    return Accepted(statement, {RANGES: ranges, **driver.work})
 
 
-def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> None:
-    """The weights lie in their intervals: proved once, by the owner, in the commitment file."""
+def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> Work:
+    """The weights lie in their intervals: proved once, by the owner, in the commitment file. Returns what it took."""
     setup = commitment.setup
-    progress("weight ranges")
+    progress(RANGES)
     statement = b"weight ranges" + commitment.statement.encode()
     channel = VerifierChannel(commitment.certificate)
     t = Transcript(channel, toolbox(cache_dir), statement, hiding=setup.parts.config.zero_knowledge)
-    setup.parts.driver(setup.adopt(t, commitment.rows)).run(setup.certificate(), t, None)
+    driver = setup.parts.driver(setup.adopt(t, commitment.rows))
+    driver.run(setup.certificate(), t, None)
+    return dict(sum((Counter(w) for w in driver.work.values()), Counter()))
 
 
 def _sequence(header: dict[str, Any], commitment: PublicFile) -> Sequence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from weakref import WeakKeyDictionary
 
@@ -27,6 +27,8 @@ from zkcore.graph.system import System, freeze
 from zkcore.graph.witness import Tamper, Witness
 from zkcore.relation import Table
 from zkcore.subprotocols.logup_gkr import LogupGkr
+from zkcore.subprotocols.lookup import LookupArgument
+from zkcore.subprotocols.tlookup import TLookup
 from zkcore.transcript.channel import Channel, DryChannel, ProverChannel, VerifierChannel
 from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.transcript import WIDTH, Toolbox, Transcript
@@ -249,6 +251,7 @@ class Case:
     given: Mapping[str, Array]
     weights: Mapping[str, tuple[bytes, Rows]] = field(default_factory=dict)
     log_width: int = LOG_WIDTH
+    argument: LookupArgument = field(default_factory=LogupGkr)
 
     def committed(self, seed: int = 0, **others: Array) -> Case:
         """The same with fresh commitments to the weights (or to others)."""
@@ -259,14 +262,14 @@ class Case:
             array = np.asarray(others.get(tensor.name, self.given[tensor.name]))
             rows = scheme.commit(t, tensor.name, tensor.shape, lambda a=array: a).rows
             made[tensor.name] = bytes(channel.proof), rows
-        return Case(self.system, self.given, made, self.log_width)
+        return replace(self, weights=made)
 
     def run(self, t: Transcript, witness: Witness | None) -> None:
         scheme = Hyrax(self.log_width)
         adopted: dict[str, Commitment] = {}
         for name, (rows, secret) in self.weights.items():
             adopted[name] = scheme.adopt(t, self.system.tensors[name].shape, rows, secret if t.proving else None)
-        Driver(scheme, LogupGkr(), adopted).run(self.system, t, witness)
+        Driver(scheme, self.argument, adopted).run(self.system, t, witness)
 
     def statement(self) -> bytes:
         return self.system.describe()
@@ -454,6 +457,16 @@ def ranged(value: int = 1) -> Case:
     y = b.committed("y", (4,), 0, 3)
     b.nonneg("range", "i", y["i"], 2)
     return Case(freeze(b), {"y": np.array([0, 3, 3, value])})
+
+
+@cache
+def two_tables(value: int = 1) -> Case:
+    """Four numbers in [0, 4), the last is `value`, and two in [0, 16): by committed inverses."""
+    b = Builder(4)
+    y, z = b.committed("y", (4,), 0, 3), b.committed("z", (2,), 0, 15)
+    b.nonneg("y range", "i", y["i"], 2)
+    b.nonneg("z range", "i", z["i"], 4)
+    return Case(freeze(b), {"y": np.array([0, 3, 3, value]), "z": np.array([9, 0])}, argument=TLookup())
 
 
 @cache

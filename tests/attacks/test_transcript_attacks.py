@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -38,6 +38,7 @@ from tests.attacks.kit import (
     shifted,
     small,
     symmetric,
+    two_tables,
     two_weights,
 )
 from zkcore.errors import ProofRejected
@@ -57,6 +58,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "ranged": ranged,
     "defined": defined,
     "padded": padded,
+    "two tables": two_tables,
 }
 
 
@@ -225,6 +227,9 @@ WALKS = {
             Step("lookups leaves", ("evaluations", 0), (0, 1), 1),
         ),
     ),
+    "a value outside its table, inverses": Walk(lambda: two_tables(7), {"lookups"}),
+    "a false inverse": Walk(lambda: two_tables(7), {"opening"}, (Step("lookups", ("evaluations", 0)),)),
+    "a false number": Walk(lambda: two_tables(7), {"opening"}, (Step("lookups", ("evaluations", 1)),)),
     "false function value": Walk(lambda: defined(FALSE), {"square values"}, (CLAIM,)),
     "false table sum": Walk(lambda: defined(FALSE), {"opening"}, (CLAIM, Step("square values", ("evaluations", 3)))),
 }
@@ -284,7 +289,7 @@ def with_inside(case: Case, name: str, values: np.ndarray, rows: bytes, blinds: 
     """Proves with `values` although `rows` are commitments to something else."""
     inside = case.committed(**{name: values}).weights[name][1].inside
     weights = {**case.weights, name: (rows, Rows(blinds.refs, inside, blinds.blinds))}
-    return Case(case.system, {**case.given, name: values}, weights)
+    return replace(case, given={**case.given, name: values}, weights=weights)
 
 
 @MODES
@@ -320,7 +325,7 @@ def test_a_commitment_has_the_rows_its_shape_demands(hiding: bool) -> None:
         (v[:-1], w),
         (v + b"\0", w),
     ):
-        bad = Case(case.system, case.given, {"v": (a, None), "w": (b, None)})  # type: ignore[dict-item]
+        bad = replace(case, weights={"v": (a, None), "w": (b, None)})  # type: ignore[dict-item]
         assert bad.rejection(proof, hiding) == "wrong number of commitment rows"
 
 
@@ -526,6 +531,33 @@ def foreknown_fold(hiding: bool) -> tuple[Case, Forged]:
         return case, case.forge({("inside cross", 0): lambda t, v: add(*residues(t))(t, v)})
 
 
+def foreknown_inverses(hiding: bool) -> tuple[Case, Forged]:
+    """A multiplicity of row 0 that stands for 1/(beta + 7)."""
+    case, value = two_tables(7), BETA * pow(BETA + 7, -1, MODULUS)
+    liar = Liar(case, {"multiplicity  range2": lambda t, m: [m[0] - 1 + value, *m[1:]]})
+    return case, case.forge(hiding=hiding, witness=liar)
+
+
+def foreknown_equations(hiding: bool) -> tuple[Case, Forged]:
+    """The number that is not in its own table is counted in the other."""
+    case = two_tables(7)
+    liar = Liar(
+        case,
+        {
+            "multiplicity  range2": lambda t, m: [m[0] - 1, *m[1:]],
+            "multiplicity  range4": lambda t, m: [*m[:7], m[7] + 1, *m[8:]],
+        },
+    )
+    return case, case.forge(hiding=hiding, witness=liar)
+
+
+def foreknown_equations_point(hiding: bool) -> tuple[Case, Forged]:
+    """Only the first cell's inverse is looked at; the last one is that of row 0."""
+    case = two_tables(7)
+    inverse = {"inverse y range.0": lambda t, a: [*a[:3], pow(t.drawn["lookup"][1], -1, MODULUS)]}
+    return case, case.forge(hiding=hiding, witness=Liar(case, inverse))
+
+
 FOREKNOWN: dict[str, tuple[Callable[[bool], tuple[Case, Forged]], tuple[int, ...]]] = {
     "zero": (foreknown_zero, (1,)),
     "round": (foreknown_round, (7,)),
@@ -536,6 +568,9 @@ FOREKNOWN: dict[str, tuple[Callable[[bool], tuple[Case, Forged]], tuple[int, ...
     "definition lookup": (foreknown_definition_lookup, (GAMMA, BETA, 1)),
     "layer batch": (foreknown_layer_batch, (1,)),
     "halves": (foreknown_halves, (HALF,)),
+    "lookup, inverses": (foreknown_inverses, (GAMMA, BETA)),
+    "equations": (foreknown_equations, (1,)),
+    "equations point": (foreknown_equations_point, (0,)),
     "constraint point": (foreknown_constraint_point, (1,)),
     "matrix batch": (foreknown_matrix_batch, (1,)),
     "fold": (foreknown_fold, (1,)),
@@ -550,7 +585,7 @@ frozen_or_not = pytest.mark.parametrize("frozen", [True, False], ids=["foreknown
 def test_challenge(label: str, hiding: bool, frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     attack, values = FOREKNOWN[label]
     if frozen:
-        freeze_challenge(monkeypatch, label, *values)
+        freeze_challenge(monkeypatch, label.removesuffix(", inverses"), *values)
     case, forged = attack(hiding)
     rejection = case.rejection(forged.proof, hiding)
     assert bool(rejection) != frozen, rejection or "accepted"  # the attack is real: only the challenge is in its way
@@ -625,9 +660,9 @@ def test_inner_product(value: int) -> None:
 
 
 def test_all_challenges_are_attacked() -> None:
-    drawn = set(small().forge().t.drawn) | set(symmetric().forge().t.drawn)
+    drawn = {label for case in (small(), two_tables()) for label in case.forge().t.drawn}
     inner = {f"{name} {c}" for name in ("opening", "witness row") for c in ("scale", "halving", "answer")}
-    assert drawn == set(FOREKNOWN) | inner
+    assert drawn == set(FOREKNOWN) - {"lookup, inverses"} | inner
 
 
 # --- the two sides' hands on a Value ---

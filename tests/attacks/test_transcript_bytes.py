@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -236,7 +237,7 @@ def test_weight_commitments_are_checked_like_a_proof() -> None:
     case = two_weights()
     rows, secret = case.weights["v"]
     for encoding, bad in POINTS.items():
-        spoilt = Case(case.system, case.given, {**case.weights, "v": (bad(rows), secret)})
+        spoilt = replace(case, weights={**case.weights, "v": (bad(rows), secret)})
         assert spoilt.rejection(spoilt.prove(True), True) == "bad point", encoding
 
 

@@ -24,6 +24,7 @@ from tests.attacks.kit import (
     scalars,
     small,
     symmetric,
+    two_tables,
     two_weights,
 )
 from zkcore.commitment.hyrax import Hyrax
@@ -44,6 +45,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "ranged": ranged,
     "defined": defined,
     "padded": padded,
+    "two tables": two_tables,
 }
 ZERO = bytes(32)
 cases = pytest.mark.parametrize("name", CASES)

@@ -84,11 +84,9 @@ class Blank(np.ndarray[Any, np.dtype[Any]]):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__":
             return getattr(ufunc, method)(*(zeros(x) for x in inputs), **options)
-        if out := options.get("out"):
-            return out[0]
         shape = np.broadcast_shapes(*(np.shape(x) for x in inputs))
         tiny = [x.dtype.type(1) if isinstance(x, np.ndarray) else x for x in inputs]
-        made = self.like(shape, ufunc(*tiny).dtype)
+        made = self.like(shape, ufunc(*tiny).dtype)  # in the place of `out`, too: x += y takes what it is given
         if ufunc is np.negative:
             made.lo, made.hi = -self.hi, -self.lo
         return made
@@ -114,7 +112,7 @@ def zeros(array: Any) -> Any:
     return np.zeros(array.shape, array.dtype) if isinstance(array, Blank) else array
 
 
-# --- numpy functions that would copy -----------------------------------------------------------------------------------
+# --- numpy functions that would copy ---------------------------------------------------------------------------------
 def _first(arrays: Sequence[Any]) -> Blank:
     return next(a for a in arrays if isinstance(a, Blank))
 
@@ -136,9 +134,9 @@ def _stack(parts: Sequence[NDArray[Any]], axis: int = 0) -> Blank:
 
 
 def _bincount(index: Blank, weights: None = None, minlength: int = 0) -> Blank:
-    """Cells spread evenly: the fewest zeros."""
     made = index.like((minlength,), np.int64)
-    made.lo, made.hi, made.filled = 0, index.size, 1 - math.exp(-index.size / max(1, minlength))
+    each = index.size / max(1, minlength)
+    made.lo, made.hi, made.filled = 0, math.ceil(16 * (each + 1)), 1 - math.exp(-each)
     return made
 
 

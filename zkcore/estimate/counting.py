@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from zkcore.estimate import group
 from zkcore.estimate.blank import Blank, Meter, blank
 from zkcore.estimate.counting_sumcheck import CountingSumcheck, CountingTree
-from zkcore.estimate.tally import Tally, is_field
+from zkcore.estimate.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Leaves, Points, Term
-
-SOME = pow(3, -1, MODULUS)  # in the place of field elements that are not known: as long as any, and not zero
 
 
 class CountingFixedBase:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zkcore.estimate.blank import Meter, Room
-from zkcore.estimate.tally import Tally, is_field
+from zkcore.estimate.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, Term
 
-SOME = pow(3, -1, MODULUS)
 ELEMENT = 32  # bytes
 _BITS = {1: 7, 2: 15, 4: 31}  # of an integer entry's magnitude, by its bytes; wider ones are read as field elements
 

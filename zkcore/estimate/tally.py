@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zkcore.field.kernels import MODULUS
+
+SOME = pow(3, -1, MODULUS)  # in the place of field elements that nobody knows: as long as any, and not zero
+
 
 @dataclass
 class Work:

@@ -24,6 +24,11 @@ def _pinned() -> dict[str, str]:
     return dict(json.loads(text))
 
 
+def is_pinned(purpose: str, count: int) -> bool:
+    """May a cache hold them?"""
+    return f"{purpose}/{count}" in _pinned()
+
+
 class Generators:
     """`take(purpose, n)`: the first n generators of a purpose. A directory may hold a cache; it is believed only where
     its digest is pinned in the source, and everything else is computed anew."""

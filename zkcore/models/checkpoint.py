@@ -6,12 +6,12 @@ is not finite is refused. `load_config` and `tokenizer_file` need neither torch 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zkcore.errors import ModelError
+from zkcore.statement import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -143,8 +143,8 @@ def _root(directory: Path) -> Path:
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, OSError) as error:
         raise ModelError(f"{path} is no valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path}: expected a JSON object")

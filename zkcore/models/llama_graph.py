@@ -88,6 +88,7 @@ def _block(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, registry: Regis
         bits.attention.exp_fraction,
         q.reciprocal,
         bits.activation_bits,
+        bits.attention,
     )
     attention = registry.op("attention", bits.attention.name)(settings, tiling.tile)
     grouped = bool(getattr(attention, "grouped", False))

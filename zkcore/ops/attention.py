@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from zkcore.config import AttentionConfig
 from zkcore.errors import RangeError
 from zkcore.graph.builder import Builder
 from zkcore.graph.tensor import Output, Specs, Tensor, committed
@@ -32,7 +33,8 @@ ROW, CELL = "Ii", "tij"  # a query position; a score: tile pair, query in its ti
 @dataclass(frozen=True)
 class AttentionSettings:
     """score_fraction: fraction bits of q plus those of k. escale: score bits below one exp step. index_bits: log2 of
-    the exp table. exp_fraction: fraction bits of exp. reciprocal: K. bits: of the output, at v's scale."""
+    the exp table. exp_fraction: fraction bits of exp. reciprocal: K. bits: of the output, at v's scale. section:
+    the configuration's, for attention ops that have settings of their own there."""
 
     head_dim: int
     score_fraction: int
@@ -41,6 +43,7 @@ class AttentionSettings:
     exp_fraction: int
     reciprocal: int
     bits: int
+    section: AttentionConfig = AttentionConfig()
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,8 @@ def error_bound(segments: Segments, keys: int) -> ErrorBound:
 
 
 def _published(s: Segments, keys: int) -> float:
-    """C e^(unit / 2) + (h - 1) e^-b,  C = e^(unit B_L) + e^b / (2 theta) - 1:  weights above e^-b are off by the factor C,
-    those below it count as 0. b is the first nat of the high segments, or else where both terms are alike."""
+    """C e^(unit / 2) + (h - 1) e^-b,  C = e^(unit B_L) + e^b / (2 theta) - 1: weights above e^-b are off by the factor
+    C, those below count as 0. b is where the high segments begin, or else where both terms are alike."""
     theta = 2.0**s.weight_bits
     b = s.nats(s.offset(len(s.bits) - s.high)) if s.high else (math.log(2 * keys) + math.log(theta)) / 2
     factor = math.exp(s.nats(s.cut)) + _exp(b) / (2 * theta) - 1
@@ -110,7 +110,7 @@ def _published(s: Segments, keys: int) -> float:
 
 
 def _built(s: Segments, keys: int) -> float:
-    """sum |w' - w| / sum w over a row, whose largest weight is 1 up to half a step of B_L; normalising at most doubles it.
+    """sum |w' - w| / sum w over a row whose largest weight is 1, up to half a step of B_L. Normalising may double it.
 
     A table whose entries stay above 1/2 is off by a factor, at most 1 + 1 / (2 theta_k min_k); another one by at most
     1 / (2 theta_k) in absolute terms, as is what the high segments cut."""

@@ -6,8 +6,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class StageTime:
-    """A finished stage. `bytes`: what it added to the file, where that is known."""
+    """A finished stage. `bytes`: what it added to the file, where that is known. `work`: operations, counted."""
 
     name: str
     seconds: float
     bytes: int = 0
+    work: Mapping[str, int] = field(default_factory=dict)
 
 
 class Reporter(Protocol):

@@ -55,6 +55,15 @@ class Transcript:
     def hashed_bytes(self) -> int:
         return self._sponge.hashed_bytes
 
+    @property
+    def constraints(self) -> int:
+        """What `finish` proves: one for each product and each zero."""
+        return len(self._ledger.tape.products) + len(self._ledger.tape.zeros)
+
+    def work(self) -> dict[str, int]:
+        """What it took so far: bytes sent and hashed, and what the engine counted (in this process, whoever asked)."""
+        return {"bytes": self._wire.moved, "hashed_bytes": self.hashed_bytes, **self.kernels.counters()}
+
     def challenge(self, label: str) -> int:
         self._open()
         return self._sponge.challenge(label)
@@ -99,6 +108,7 @@ class Transcript:
             return b * a
         if not isinstance(b, Value):
             return a * b
+        self._open()
         number = None if a.number is None or b.number is None else a.number * b.number % MODULUS
         product = self._ledger.auxiliary(number)
         self._ledger.tape.products.append((a.node, b.node, product.node))
@@ -148,6 +158,7 @@ class Transcript:
     def pin(self, value: Number) -> tuple[Refs, int]:
         """A commitment to `value` alone, value * G_0 + blind * H, with the blind (0 for the verifier): all that a
         commitment scheme has to know about a hidden evaluation."""
+        self._open()
         if not self.hiding:
             return self._pin_clear(value)
         [alone] = self.message("pin", 1, lambda: [_number(value)])

@@ -45,6 +45,7 @@ class Wire:
         self.blinder_base = generators.take("blind", 1)
         self.message_bases = generators.take("message", width)
         self.fixed: FixedBase = kernels.fixed_base(np.concatenate([self.blinder_base, self.message_bases]))
+        self.moved = 0  # bytes, both sides counting
         self._encoded: list[bytes] = []
         self._count = 0
         self._equations: list[tuple[str, Combination]] = []
@@ -58,6 +59,7 @@ class Wire:
 
     def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
         data = self.channel.move(label, size, make)
+        self.moved += size
         self.sponge.absorb(label, data)
         return data
 

@@ -1,7 +1,7 @@
 // Verbs on whole columns, entry by entry. Field arrays are [n, 4] 64-bit limbs, integers are read as they are.
 #include "cuda/sums.cuh"
 #include "zkcore/field_counters.hpp"
-#include "zkcore/inverse.hpp"
+#include "cuda/inverse.cuh"
 
 namespace zkcore::cuda {
 namespace {
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(kBlock) inverse_kernel(const Fr* values, size_
     store(out + i, product);
     if (!value.is_zero()) product *= value;
   }
-  Fr suffix = inverse(product);
+  Fr suffix = inverse_in_step(product);
   do {
     i -= step;
     const Fr value = load(values + i);

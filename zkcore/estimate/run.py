@@ -1,0 +1,133 @@
+"""Counting a proof: one run of the driver as a prover without data."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+from zkcore.backward import Work
+from zkcore.commitment.layout import Layout
+from zkcore.commitment.scheme import Commitment
+from zkcore.estimate.blank import Meter, blank
+from zkcore.estimate.counting import CountingKernels
+from zkcore.estimate.shadow import CountingChannel, CountingGenerators, ShapeWitness
+from zkcore.estimate.tally import Tally
+from zkcore.estimate.tally import Work as OneVerb
+from zkcore.graph.model import Weight
+from zkcore.graph.system import System
+from zkcore.setup import Setup
+from zkcore.transcript.transcript import Toolbox, Transcript
+from zkcore.transcript.wire import POINT_BYTES, Rows
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """`work`: as Driver.work has it. `tally`: by verb. `written`: bytes by array operations outside the engine.
+    `seconds`: of the counting run, which is what the prover's own Python takes."""
+
+    work: Work
+    tally: Tally
+    written: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Exact, whatever the data: all but group additions, and memory."""
+
+    stages: Mapping[str, StageCount]
+    lookups: int
+    committed: Mapping[str, int]  # values, by kind of tensor; what arguments add on the way included
+    rows: int
+    weights: int
+    weight_rows: int
+    messages: int
+    rounds: int
+    constraints: int
+    memory: int  # arrays of the run, at their peak
+
+    @property
+    def bytes(self) -> int:
+        return sum(s.work["bytes"] for s in self.stages.values())
+
+
+@dataclass
+class _Clock:
+    """Listens to the driver's stages."""
+
+    kernels: CountingKernels
+    stages: list[tuple[str, dict[str, OneVerb], int, float]] = field(default_factory=list)
+
+    def __call__(self, name: str) -> None:
+        tally = self.kernels.tally.snapshot()
+        self.stages.append((name, tally, self.kernels.meter.written, time.perf_counter()))
+
+
+def count(setup: Setup, system: System, statement: bytes, threads: int = 1) -> Counted:
+    """A proof of `system` as `setup` would make it."""
+    kernels = CountingKernels(Meter(), threads)
+    channel = CountingChannel(kernels.tally)
+    t = Transcript(
+        channel, Toolbox(kernels, CountingGenerators(kernels)), statement, hiding=setup.parts.config.zero_knowledge
+    )
+    witness = ShapeWitness(system, kernels)
+    weights = {n: _adopt(setup, t, kernels, w) for n, w in setup.weights().items()}
+    given = [witness.array(x.name) for kind in ("weight", "committed") for x in system.of_kind(kind)]
+    del given  # the witness keeps them
+    clock = _Clock(kernels)
+    driver = setup.parts.driver(weights, clock)
+    driver.run(system, t, witness)
+    clock("")
+    return Counted(
+        _stages(clock, driver.work),
+        system.lookups(),
+        _by_kind(driver.committed, weights),
+        sum(len(c.layout.row_ids) for n, c in driver.committed.items() if n not in weights),
+        sum(prod(c.layout.shape) for c in weights.values()),
+        sum(len(c.layout.row_ids) for c in weights.values()),
+        len(channel.messages),
+        sum(label == "round" for label, _ in channel.messages),
+        t.constraints,
+        kernels.meter.peak,
+    )
+
+
+def _adopt(setup: Setup, t: Transcript, kernels: CountingKernels, w: Weight) -> Commitment:
+    """A weight's commitment with what its owner holds: 32-bit rows and blinds."""
+    scheme = setup.parts.scheme
+    layout = Layout(w.shape, scheme.log_width)
+    count = len(layout.row_ids)
+    import numpy as np
+
+    inside = blank(kernels.meter, (count, 1 << layout.columns), np.int32, (w.lo, w.hi))
+    secret = Rows(layout.row_ids[:0], inside, kernels.field_array((count,)))
+    return scheme.adopt(t, w.shape, bytes(POINT_BYTES * count), secret)
+
+
+def _stages(clock: _Clock, work: Mapping[str, Work]) -> dict[str, StageCount]:
+    out = {}
+    for (name, tally, written, start), (_, after, then, end) in zip(clock.stages, clock.stages[1:], strict=False):
+        verbs = {v: w.plus(tally[v], -1) if v in tally else w for v, w in after.items()}
+        out[name] = StageCount(work[name], Tally(verbs), then - written, end - start)
+    return out
+
+
+def _by_kind(committed: Mapping[str, Commitment], weights: Mapping[str, Commitment]) -> dict[str, int]:
+    """Names less their layer."""
+    kinds: Counter[str] = Counter()
+    for name, c in committed.items():
+        if name not in weights:
+            kinds[_kind(name)] += prod(c.layout.shape)
+    return dict(kinds)
+
+
+def _kind(name: str) -> str:
+    """ "layers.3.q.y" -> "q.y", "multiplicity layers.3 range16" -> "multiplicity"."""
+    words = name.split()
+    if len(words) > 1:
+        return words[0]
+    parts = name.split(".")
+    return ".".join(p for p in parts[1:] if not p.isdigit()) if parts[0] == "layers" else name

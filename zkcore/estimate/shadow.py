@@ -1,0 +1,92 @@
+"""A prover without data: the driver's own code, run as the prover on arrays that have only shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from zkcore.estimate.blank import Blank, blank
+from zkcore.estimate.counting import CountingKernels
+from zkcore.estimate.tally import SOME, Tally
+from zkcore.field.generators import Generators, is_pinned
+from zkcore.field.kernels import Points
+from zkcore.graph.arrays import Array
+from zkcore.graph.system import System
+from zkcore.graph.witness import Witness
+from zkcore.polynomial.point import padded
+from zkcore.relation import Expr, Relation
+from zkcore.transcript.channel import DryChannel
+
+WIDE = 1 << 62  # integers beyond this are kept as field elements
+
+
+class CountingChannel(DryChannel):
+    """Makes every message, and keeps its size."""
+
+    proving = True
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__()
+        self._tally = tally
+
+    def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
+        data = make()
+        if len(data) != size:
+            raise ValueError(f"{label}: the verifier expects {size} bytes, got {len(data)}")
+        super().move(label, size, make)
+        return data
+
+    def blinders(self, count: int) -> list[int]:  # type: ignore[override]
+        self._tally.add("blinders", count)
+        return [SOME] * count
+
+
+class CountingGenerators(Generators):
+    """Those that a cache may hold cost nothing."""
+
+    def __init__(self, kernels: CountingKernels) -> None:
+        super().__init__(kernels)
+        self._meter = kernels.meter
+
+    def _load(self, purpose: str, count: int) -> Points:
+        if is_pinned(purpose, count):
+            return blank(self._meter, (count, 12), np.uint64)
+        return self.compute(purpose, count)
+
+
+class ShapeWitness(Witness):
+    """Every tensor of the system as a blank. What no op computes is derived when first read, as the prover does it."""
+
+    def __init__(self, system: System, kernels: CountingKernels) -> None:
+        super().__init__(system, kernels, {})
+        self._meter = kernels.meter
+
+    def _make(self, name: str) -> Array:
+        tensor = self.system.tensors[name]
+        return self._blank(tensor.shape, (tensor.lo, tensor.hi), wide=max(-tensor.lo, tensor.hi) >= WIDE)
+
+    def _blank(self, shape: tuple[int, ...], interval: tuple[int, int], wide: bool = False) -> Blank:
+        if wide:
+            return blank(self._meter, (*shape, 4), np.uint64)
+        return blank(self._meter, shape, np.int64, interval)
+
+    def affine(self, expr: Expr, letters: str) -> Array:
+        """A lookup's column: in an honest proof its entries are in the table."""
+        size = {x: k for _, n, a in expr.terms for x, k in zip(a, self.system.tensors[n].shape, strict=True)}
+        cube = padded([size[x] for x in letters])
+        total = self._blank(cube, (0, 0))
+        for _, name, _ in expr.terms:
+            self.array(name)
+            total.like(cube)  # coefficient * array, before it is added
+        return total
+
+    def selector(self, relation: Relation) -> Array:
+        return blank(self._meter, padded(self.system.domain(relation)), np.int8, (0, 1))
+
+    def indicator(self, shape: tuple[int, ...]) -> Array:
+        return blank(self._meter, padded(shape), np.int8, (0, 1))
+
+    def rows(self, relation: Relation) -> Array:
+        index = self.affine(relation.exprs[0], relation.spec)
+        return self._blank(index.shape, (0, relation.table.size - 1 if relation.table else 0))
