@@ -102,6 +102,7 @@ def prove(
     from zkcore import prover
 
     reporter = report or QuietReporter()
+    files.check_writable(Path(out))
     reporter.stage("load")
     owner = prover.Owner.load(Path(commitment))
     codec = owner.public.codec
@@ -110,7 +111,7 @@ def prove(
     sequence = owner.generate(tokens, max_new_tokens, lambda n: reporter.stage("generate", f"token {n}"))
     made = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter))
     reporter.stage("write")
-    files.write(Path(out), made.data)
+    files.write(files.Written(Path(out), made.data))
     reporter.close()
     stages = _worked(reporter.stages, made.work)
     sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]

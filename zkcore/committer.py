@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -48,6 +49,7 @@ def commit(
     model_dir: Path, config: Config, out: Path, texts: tuple[str, str], cache_dir: Path | None, report: Stages
 ) -> Committed:
     """Write `out`/public.zkc and `out`/private. `texts`: for calibration, and held out."""
+    files.check_writable(*(out / name for name in (PUBLIC, PRIVATE, REPORT)))
     report.stage("load")
     raw = checkpoint.load_config(model_dir)
     parts = Parts.of(config, str(raw.get("model_type")))
@@ -55,7 +57,8 @@ def commit(
     codec = TextCodec(checkpoint.tokenizer_file(model_dir))
     real = parts.family.weights(architecture, checkpoint.load_tensors(model_dir))
     report.stage("calibrate")
-    setup = Setup(parts, architecture, _calibrated(parts, architecture, real, codec.encode(texts[0])))
+    calibration, held_out = (_windows(config, architecture, codec.encode(text)) for text in texts)
+    setup = Setup(parts, architecture, _calibrated(parts, architecture, real, calibration))
     weights = _quantised(setup, real)
     tools = toolbox(cache_dir)
     report.stage("commit")
@@ -65,7 +68,6 @@ def commit(
     report.stage("range proof")
     certificate = _certificate(setup, tools, statement.encode(), rows, secrets, arranged)
     report.stage("compare")
-    held_out = evaluation.windows(codec.encode(texts[1]), config.calibration.window, config.calibration.tokens)
     accuracy = evaluation.compare(setup, weights, model_dir, held_out)
     packed = codec.compressed()
     header = {**setup.header(), "tokenizer": [len(packed), codec.sha256], "rows_sha256": digest(rows)}
@@ -76,19 +78,28 @@ def commit(
     return Committed(parameters, len(public), accuracy, sections)
 
 
-def _calibrated(
-    parts: Parts, architecture: Architecture, real: Mapping[str, torch.Tensor], tokens: tuple[int, ...]
-) -> quantisation.Quantisation:
-    c = parts.config
-    length = min(c.calibration.window, architecture.max_positions - 1)
-    windows = evaluation.windows(tokens, length, c.calibration.tokens)
-    if not windows:
-        raise UsageError("the calibration text is too short: give at least a paragraph")
+def _windows(config: Config, architecture: Architecture, tokens: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """A text in pieces that the model can read."""
+    if architecture.max_positions < 2:
+        raise ModelError("config.json: max_position_embeddings must be at least 2")
     if max(tokens) >= architecture.vocab_size:
         raise ModelError(f"the tokenizer yields token {max(tokens)}, the vocabulary has {architecture.vocab_size}")
+    length = min(config.calibration.window, architecture.max_positions)
+    cut = evaluation.windows(tokens, length, config.calibration.tokens)
+    if not cut:
+        raise UsageError("the calibration or the held-out text is too short: give at least a paragraph")
+    return cut
+
+
+def _calibrated(
+    parts: Parts, architecture: Architecture, real: Mapping[str, torch.Tensor], windows: list[tuple[int, ...]]
+) -> quantisation.Quantisation:
+    c = parts.config
     doubles = {n: w.double() for n, w in real.items()}
     to_come = passes.scales_to_come(c.model)
     seen = passes.observe(parts.family, architecture, to_come, parts.registry, doubles, windows)
+    if bad := sorted(kind for kind, value in seen.items() if not math.isfinite(value)):
+        raise ModelError(f"on the calibration text, {', '.join(bad)} overflow even in floating point")
     largest: dict[str, float] = {}
     for name, w in real.items():
         kind = parts.family.kind(name)
@@ -165,9 +176,12 @@ def _write(
     for name, rows in secrets.items():
         if rows.blinds is not None:
             tensors[f"blinds {name}"] = rows.blinds
-    files.write(out / PRIVATE, save(tensors, {"public_sha256": digest(public)}))
-    files.write(out / REPORT, json.dumps(asdict(accuracy), indent=2).encode())
-    files.write(out / PUBLIC, public)
+    belongs = {"public_sha256": digest(public), "tensors_sha256": checkpoint.tensors_digest(tensors)}
+    files.write(
+        files.Written(out / PRIVATE, save(tensors, belongs), private=True),
+        files.Written(out / REPORT, json.dumps(asdict(accuracy), indent=2).encode()),
+        files.Written(out / PUBLIC, public),
+    )
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from zkcore.errors import ModelError
 from zkcore.models.family import Sequence
 from zkcore.models.passes import Weights, publics
 from zkcore.setup import Setup
@@ -29,7 +30,12 @@ def float_logits(model_dir: Path, windows: list[tuple[int, ...]]) -> list[torch.
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32, local_files_only=True)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            model_dir, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
+    except Exception as e:  # it raises whatever it likes
+        raise ModelError(f"transformers cannot load {model_dir}: {e}") from e
     model.eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return [model(torch.tensor([w])).logits[0].double() for w in windows]
@@ -57,7 +63,8 @@ def compare(setup: Setup, weights: Weights, model_dir: Path, windows: list[tuple
         same += int((exact.argmax(-1) == ours.argmax(-1)).sum())
         count += len(window)
     steps = count - len(windows)
-    return Accuracy(count, math.exp(loss["float"] / steps), math.exp(loss["integer"] / steps), same / count)
+    perplexity = {name: math.exp(min(total / steps, 700.0)) for name, total in loss.items()}
+    return Accuracy(count, perplexity["float"], perplexity["integer"], same / count)
 
 
 def windows(tokens: tuple[int, ...], length: int, most: int) -> list[tuple[int, ...]]:

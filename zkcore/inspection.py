@@ -37,7 +37,7 @@ def _commitment(data: bytes) -> dict[str, Any]:
         "Configuration": setup.parts.config.model_dump(mode="json"),
         "Plugins": [{"name": n, "version": v} for n, v in file.statement.plugins],
         "Sections": _sections(file),
-        "Graph of an answer of 64 tokens": _system(setup.system(Sequence((0,) * 65, 1))),
+        "Graph of an answer of 64 tokens": _system(file.system(Sequence((0,) * 65, 1))),
         "Public": {"what": "architecture, scales, configuration, tokenizer, commitment, prompt, output"},
         "Hidden": {"what": ", ".join(HIDDEN) if setup.parts.config.zero_knowledge else "nothing: clear mode"},
     }

@@ -4,7 +4,6 @@ is not exactly right is refused."""
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,27 +56,56 @@ def _header(text: bytes, what: str) -> dict[str, Any]:
 
 def read(path: Path, what: str) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{what} {path}: it is no regular file")
         return path.read_bytes()
-    except OSError as e:
-        raise UsageError(f"{what} {path}: {e.strerror or e}") from None
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{what} {path}: {getattr(e, 'strerror', None) or e}") from None
 
 
-def write(path: Path, data: bytes) -> None:
-    """To a temporary name beside it, then renamed: never half a file."""
+@dataclass(frozen=True)
+class Written:
+    """A file to write. `private`: for its owner's eyes only."""
+
+    path: Path
+    data: bytes
+    private: bool = False
+
+
+def write(*written: Written) -> None:
+    """All to temporary names beside them, then renamed: never half a file."""
+    staged: list[tuple[Path, Path]] = []
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as e:
-        raise UsageError(f"{path}: cannot be written: {e.strerror or e}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except OSError as e:
-        Path(name).unlink(missing_ok=True)
-        raise UsageError(f"{path}: cannot be written: {e.strerror or e}") from None
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        for path, data, private in ((w.path, w.data, w.private) for w in written):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.append((_temporary(path), path))
+            _store(staged[-1][0], data, 0o600 if private else 0o666)
+        for temporary, path in staged:
+            os.replace(temporary, path)
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{path}: cannot be written: {getattr(e, 'strerror', None) or e}") from None
+    finally:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(*paths: Path) -> None:
+    """Before hours of work rather than after."""
+    for path in paths:
+        folder = next((p for p in path.absolute().parents if p.exists()), Path("/"))
+        if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(
+                f"{path}: cannot be written: " + ("it is a directory" if path.is_dir() else f"see {folder}")
+            )
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+
+
+def _store(path: Path, data: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

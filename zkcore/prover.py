@@ -17,6 +17,7 @@ from zkcore.errors import FormatError, UsageError
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
 from zkcore.models import passes
+from zkcore.models.checkpoint import tensors_digest
 from zkcore.models.family import Sequence
 from zkcore.public import PublicFile
 from zkcore.setup import toolbox
@@ -56,8 +57,7 @@ class Owner:
         setup = self.public.setup
         if max_new_tokens < 1:
             raise UsageError("--max-new-tokens must be at least 1")
-        if bad := [t for t in prompt if not 0 <= t < setup.architecture.vocab_size]:
-            raise UsageError(f"token {bad[0]} is not in the vocabulary of {setup.architecture.vocab_size}")
+        _check(self.public, Sequence(prompt, len(prompt)))
         new = passes.generate(
             setup.parts.family,
             setup.architecture,
@@ -80,6 +80,9 @@ def prove(
     tamper: Tamper | None = None,
 ) -> Proof:
     """One teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier."""
+    if not sequence.generated:
+        raise UsageError("there is no answer to prove")
+    _check(owner.public, sequence)
     setup, tools = owner.public.setup, toolbox(cache_dir)
     progress("forward")
     graph = setup.graph(sequence)
@@ -95,6 +98,17 @@ def prove(
     driver.run(system, t, witness)
     data = files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce), [bytes(channel.proof)])
     return Proof(data, len(data) - len(channel.proof), driver.work)
+
+
+def _check(commitment: PublicFile, sequence: Sequence) -> None:
+    """Within the model's bounds, as the verifier will ask."""
+    a = commitment.setup.architecture
+    if not 0 < sequence.prompt_length <= len(sequence.tokens):
+        raise UsageError("the prompt is empty")
+    if bad := [t for t in sequence.tokens if not 0 <= t < a.vocab_size]:
+        raise UsageError(f"token {bad[0]} is not in the vocabulary of {a.vocab_size}")
+    if len(sequence.tokens) > a.max_positions:
+        raise UsageError(f"{len(sequence.tokens)} tokens exceed the model's {a.max_positions} positions")
 
 
 def header(commitment: PublicFile, sequence: Sequence, nonce: bytes) -> dict[str, Any]:
@@ -122,20 +136,28 @@ def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor
     if not path.exists():
         raise UsageError(f"{path}: the private part of the commitment is missing")
     log_width = commitment.setup.parts.scheme.log_width
-    try:
-        with safe_open(path, framework="pt") as f:
-            if (f.metadata() or {}).get("public_sha256") != commitment.sha256:
-                raise FormatError(f"{path}: it belongs to another public.zkc")
-            specs, setup = commitment.setup.weights(), commitment.setup
-            weights = {n: f.get_tensor(f"weight {n}").long() for n in setup.shortest().weights()}
-            blinds = {n: f.get_tensor(f"blinds {n}").numpy() for n in specs}
-    except SafetensorError as e:
-        raise FormatError(f"{path}: {e}") from None
+    tensors, belongs = _stored(path)
+    if belongs.get("public_sha256") != commitment.sha256:
+        raise FormatError(f"{path}: it belongs to another public.zkc")
+    if belongs.get("tensors_sha256") != tensors_digest({n: v.numpy() for n, v in tensors.items()}):
+        raise FormatError(f"{path}: it is damaged")
+    specs, setup = commitment.setup.weights(), commitment.setup
+    weights = {n: tensors[f"weight {n}"].long() for n in setup.shortest().weights()}
+    blinds = {n: tensors[f"blinds {n}"].numpy() for n in specs}
     arranged = setup.arrange({n: w.to(torch.int32).numpy() for n, w in weights.items()})
     secrets = {}
     for name, spec in specs.items():
         secrets[name] = Rows(_NO_REFS, Layout(spec.shape, log_width).rows(arranged[name]), blinds[name])
     return weights, secrets
+
+
+def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata."""
+    try:
+        with safe_open(path, framework="pt") as f:
+            return {n: f.get_tensor(n) for n in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118 - f is no dict
+    except (SafetensorError, OSError) as e:
+        raise FormatError(f"{path}: {e}") from None
 
 
 _NO_REFS = torch.zeros(0, dtype=torch.int64).numpy()

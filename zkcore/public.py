@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from zkcore import proof as files
 from zkcore.errors import FormatError
+from zkcore.graph.system import System
+from zkcore.models.family import Sequence
 from zkcore.models.text import TextCodec
 from zkcore.setup import Setup, from_header
-from zkcore.statement import ModelStatement, digest
+from zkcore.statement import ModelStatement, canonical, digest
+from zkcore.transcript.wire import POINT_BYTES
+
+WHAT = "commitment file"
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -26,10 +36,11 @@ class PublicFile:
 
     @cached_property
     def codec(self) -> TextCodec:
-        codec = TextCodec.from_compressed(self.tokenizer)
-        if codec.sha256 != self.tokenizer_sha256:
-            raise FormatError("commitment file: the tokenizer is not the one its header names")
-        return codec
+        return TextCodec.from_compressed(self.tokenizer, self.tokenizer_sha256)
+
+    def system(self, sequence: Sequence) -> System:
+        """What is proved about a sequence."""
+        return building(self.setup.system, sequence)
 
     @property
     def statement(self) -> ModelStatement:
@@ -37,35 +48,64 @@ class PublicFile:
 
 
 def load(path: Path) -> PublicFile:
-    return parse(files.read(path, "commitment file"))
+    return parse(files.read(path, WHAT))
 
 
 def parse(data: bytes) -> PublicFile:
-    container = files.unpack(data, files.COMMITMENT_MAGIC, "commitment file")
+    container = files.unpack(data, files.COMMITMENT_MAGIC, WHAT)
     header, body = container.header, container.body
-    try:
-        length, sha256 = header["tokenizer"]
-        rows_sha256 = header["rows_sha256"]
-    except (KeyError, TypeError, ValueError):
-        raise FormatError("commitment file: its header is malformed") from None
     if set(header) != {"config", "plugins", "architecture", "quantisation", "tokenizer", "rows_sha256"}:
-        raise FormatError("commitment file: its header has unknown or missing keys")
+        raise FormatError(f"{WHAT}: its header has unknown or missing keys")
+    length, sha256 = _tokenizer(header["tokenizer"])
     _plausible(header, len(body))
-    setup = from_header(header)
-    size = setup.row_bytes()
-    if not isinstance(length, int) or length < 0 or length + size > len(body):
-        raise FormatError(f"commitment file: it is cut short ({len(body)} bytes, {size} of rows expected)")
+    setup = building(from_header, header)
+    _same(header, setup)
+    size = building(_row_bytes, setup, len(body))
+    if length + size > len(body):
+        raise FormatError(f"{WHAT}: it is cut short ({len(body)} bytes, {size} of rows expected)")
     rows = body[length : length + size]
-    if digest(rows) != rows_sha256:
-        raise FormatError("commitment file: the rows are not those its header names")
-    return PublicFile(setup, body[:length], rows, body[length + size :], str(sha256), digest(data))
+    if digest(rows) != header["rows_sha256"]:
+        raise FormatError(f"{WHAT}: the rows are not those its header names")
+    return PublicFile(setup, body[:length], rows, body[length + size :], sha256, digest(data))
 
 
-def _plausible(header: dict[str, object], body: int) -> None:
-    """A file of this size cannot commit to shapes like these: refuse before building anything."""
-    shape = header.get("architecture")
+def building(make: Callable[Given, Made], *args: Given.args, **options: Given.kwargs) -> Made:
+    """make(*args): something from numbers that a stranger chose, which may fit together in no way."""
+    try:
+        return make(*args, **options)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as e:
+        raise FormatError(f"{WHAT}: its header describes no model: {type(e).__name__}: {e}") from e
+
+
+def _tokenizer(entry: object) -> tuple[int, str]:
+    """Bytes, and digest."""
+    match entry:
+        case [int(length), str(sha256)] if not isinstance(length, bool) and length >= 0:
+            return length, sha256
+    raise FormatError(f"{WHAT}: its header is malformed: tokenizer")
+
+
+def _plausible(header: Mapping[str, object], body: int) -> None:
+    """A file of this size cannot commit to so many layers: refuse before building anything."""
+    shape = header["architecture"]
     if not isinstance(shape, dict):
-        raise FormatError("commitment file: its header is malformed")
+        raise FormatError(f"{WHAT}: its header is malformed: architecture")
     layers = shape.get("layers")
-    if not isinstance(layers, int) or layers < 1 or layers * 48 > body:
-        raise FormatError(f"commitment file: {body} bytes cannot hold {layers} layers")
+    if not isinstance(layers, int) or layers < 1 or layers * POINT_BYTES > body:
+        raise FormatError(f"{WHAT}: {body} bytes cannot hold {layers} layers")
+
+
+def _same(header: Mapping[str, object], setup: Setup) -> None:
+    """Nothing is left to defaults, and nothing is said twice in different ways."""
+    if any(canonical(header[k]) != canonical(v) for k, v in setup.header().items()):
+        raise FormatError(f"{WHAT}: its header leaves settings out")
+    if setup.quantisation.bits != setup.parts.config.model:
+        raise FormatError(f"{WHAT}: its quantisation is not of its configuration")
+
+
+def _row_bytes(setup: Setup, body: int) -> int:
+    """Rows hold so many weights at most; counting them exactly takes memory for each."""
+    entries = sum(math.prod(w.shape) for w in setup.weights().values())
+    if entries > body // POINT_BYTES << setup.parts.config.commitment.log_width:
+        raise FormatError(f"{WHAT}: {body} bytes cannot commit to {entries} weights")
+    return setup.row_bytes()

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from zkcore import compatibility
 from zkcore import config as configuration
 from zkcore.backward import Driver, Progress, silent
 from zkcore.commitment.layout import count_rows
@@ -52,6 +53,7 @@ class Parts:
     @staticmethod
     def of(config: Config, family: str) -> Parts:
         registry = build_registry(config.plugins)
+        compatibility.check(config, registry)
         return Parts(
             config,
             registry,

@@ -11,7 +11,7 @@ from zkcore import proof as files
 from zkcore.backward import Progress, Work, silent
 from zkcore.errors import FormatError, ProofRejected
 from zkcore.models.family import Sequence
-from zkcore.public import PublicFile
+from zkcore.public import PublicFile, building
 from zkcore.setup import toolbox
 from zkcore.statement import Statement, digest
 from zkcore.transcript.channel import VerifierChannel
@@ -49,7 +49,7 @@ def verify(
     _expect(commitment, sequence, container.header, expected)
     ranges = check_certificate(commitment, cache_dir, progress)
     setup = commitment.setup
-    system = setup.system(sequence)
+    system = commitment.system(sequence)
     statement = Statement(
         commitment.statement,
         sequence.tokens[: sequence.prompt_length],
@@ -72,7 +72,7 @@ def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: 
     channel = VerifierChannel(commitment.certificate)
     t = Transcript(channel, toolbox(cache_dir), statement, hiding=setup.parts.config.zero_knowledge)
     driver = setup.parts.driver(setup.adopt(t, commitment.rows))
-    driver.run(setup.certificate(), t, None)
+    driver.run(building(setup.certificate), t, None)
     return dict(sum((Counter(w) for w in driver.work.values()), Counter()))
 
 

@@ -19,6 +19,7 @@ from zkcore.errors import ProofRejected
 from zkcore.field import native
 from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Column, FieldArray, Points
+from zkcore.field.native_curve import NativeFixedBase
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
@@ -35,7 +36,21 @@ from zkcore.transcript.transcript import WIDTH, Toolbox, Transcript
 from zkcore.transcript.values import Number, Value
 from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, Refs, Rows, Wire
 
-KERNELS = native.load()
+
+class Kernels(native.NativeKernels):
+    """Precomputed tables are made once: a transcript is short-lived here."""
+
+    def __init__(self) -> None:
+        self._tables: dict[bytes, NativeFixedBase] = {}
+
+    def fixed_base(self, points: Points) -> NativeFixedBase:
+        key = points.tobytes()
+        if key not in self._tables:
+            self._tables[key] = super().fixed_base(points)
+        return self._tables[key]
+
+
+KERNELS = Kernels()
 TOOLS = Toolbox(KERNELS, Generators(KERNELS))
 LOG_WIDTH = 2  # rows of four entries: small tensors take several
 FINISH = ("constraints", "matrices", "error row", "witness row", "opening")  # what a verifier can see in hiding mode
@@ -116,6 +131,10 @@ class CheatWire(Wire):
 
     cheat: Cheat
 
+    def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
+        self.cheat.order.append(f"> {label}")
+        return super().move(label, size, make)
+
     def challenge(self, label: str) -> int:
         self.cheat.drawn[label].append(super().challenge(label))
         self.cheat.event(label)
@@ -165,6 +184,7 @@ class Cheat(Transcript):
         self.point_lies: dict[tuple[str, int], Callable[[Points], Points]] = {}
         self.when: dict[str, Callable[[], None]] = {}
         self.messages: list[tuple[str, int]] = []
+        self.order: list[str] = []  # "> message" and "? challenge"
         wire = CheatWire(TOOLS.kernels, TOOLS.generators, channel, self._sponge, WIDTH)
         wire.cheat = self
         self._wire: Wire = wire
@@ -185,6 +205,7 @@ class Cheat(Transcript):
         return self.point_lies.get(key, lambda points: points)(honest.reshape(-1, 12))
 
     def event(self, label: str) -> None:
+        self.order.append(f"? {label}")
         self.when.get(label, lambda: None)()
 
     def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:

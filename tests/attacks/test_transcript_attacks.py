@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,11 +24,13 @@ from tests.attacks.kit import (
     Attacker,
     Case,
     Cheat,
+    CheatWire,
     Forged,
     Liar,
     Lies,
     Step,
     W,
+    X,
     add,
     corrected,
     defined,
@@ -41,11 +45,18 @@ from tests.attacks.kit import (
     two_tables,
     two_weights,
 )
-from zkcore.errors import ProofRejected
+from zkcore.backward import Driver
+from zkcore.commitment.hyrax import Hyrax
+from zkcore.errors import GraphError, ProofRejected
+from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Points
+from zkcore.graph.builder import Builder
+from zkcore.graph.public import Dense
+from zkcore.graph.system import freeze
 from zkcore.polynomial.univariate import lagrange
+from zkcore.subprotocols.logup_gkr import LogupGkr
 from zkcore.transcript import blind, inner_product
-from zkcore.transcript.channel import VerifierChannel
+from zkcore.transcript.channel import DryChannel, VerifierChannel
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Value
 from zkcore.transcript.wire import POINT_BYTES, Combination, Rows, Wire
@@ -663,6 +674,137 @@ def test_all_challenges_are_attacked() -> None:
     drawn = {label for case in (small(), two_tables()) for label in case.forge().t.drawn}
     inner = {f"{name} {c}" for name in ("opening", "witness row") for c in ("scale", "halving", "answer")}
     assert drawn == set(FOREKNOWN) - {"lookup, inverses"} | inner
+
+
+# --- when each challenge is drawn ---
+LAST_BEFORE = {
+    "lookup": {"> commit multiplicity  range1", "> commit multiplicity  range2", "> commit multiplicity  range4"},
+    "layer batch": {"> root inverse", "? halves"},
+    "halves": {"> children"},
+    "round": {"> round"},
+    "merge": {"> evaluations"},
+    "definitions": {"> evaluations"},
+    "definition lookup": {"> commit pushforward square 1"},
+    "equations": {"> commit inverse  range4"},
+    "equations point": {"? equations"},
+    "opening scale": {"> pin"},
+    "opening halving": {"> opening halving"},
+    "opening answer": {"> opening announcement"},
+    "fold": {"> mask scale"},
+    "constraint point": {"? fold"},
+    "matrix batch": {"> error row"},
+    "witness row scale": {"> folded value"},
+    "witness row halving": {"> witness row halving"},
+    "witness row answer": {"> witness row announcement"},
+}
+ALL_BEFORE = {  # no more of these messages once the challenge is drawn
+    "zero": ["commit y", "commit z"],
+    "lookup": ["commit y", "commit z", "commit multiplicity *"],
+    "opening batch": ["evaluations", "merged", "children", "root", "commit *"],
+    "fold": ["evaluations", "pin", "opening *", "products", "mask", "cross", "error", "mask scale"],
+    "matrix batch": ["matrix values", "error row"],
+}
+
+
+@pytest.mark.parametrize("name", ["small", "symmetric", "two tables"])
+def test_challenges_are_drawn_in_time(name: str) -> None:
+    """Directly after what they bind: with one drawn a message earlier, that message could be chosen to suit it."""
+    order = CASES[name]().forge().t.order
+    for before, event in pairwise(order):
+        label = event.removeprefix("? ")
+        if event.startswith("? ") and label in LAST_BEFORE and before != event:
+            assert before in LAST_BEFORE[label], (before, event)
+    for label, messages in ALL_BEFORE.items():
+        if f"? {label}" in order:
+            after = order[order.index(f"? {label}") :]
+            assert not [m for m in messages if any(fnmatch(e, f"> {m}") for e in after)], label
+    for label in {e.removeprefix("? ") for e in order if e.startswith("? ")}:
+        assert label in LAST_BEFORE or label in ALL_BEFORE, f"nobody says when {label} is drawn"
+
+
+def test_claims_that_meet_in_a_merge_precede_it() -> None:
+    order = symmetric().forge().t.order
+    at = order.index("? merge")
+    assert order[:at].count("> evaluations") == 2, "both claims' values were absorbed"
+
+
+@MODES
+def test_statement_reaches_the_first_challenge(hiding: bool) -> None:
+    """Two systems alike but for a public number draw different challenges from the first on."""
+    one, two = (case.forge(hiding=hiding).t.drawn for case in (matmul(), matmul(1)))
+    assert one.keys() == two.keys()
+    assert not {c for v in one.values() for c in v} & {c for v in two.values() for c in v}
+
+
+# --- claims that nobody answers for ---
+@MODES
+def test_a_weight_without_a_commitment(hiding: bool) -> None:
+    """Its claims stay open: not a proof of anything."""
+    case = two_weights()
+    orphan = replace(case, weights={"v": case.weights["v"]})
+    for go in (lambda: orphan.forge(hiding=hiding), lambda: orphan.messages(hiding)):
+        with pytest.raises(GraphError, match=r"undischarged claims about \['w'\]"):
+            go()
+
+
+@MODES
+def test_a_tensor_named_like_a_column(hiding: bool) -> None:
+    """The column would take its place, and its claims be opened there."""
+    b = Builder(2)
+    y = b.committed("multiplicity  range2", (4,), 0, 3)
+    b.nonneg("range", "i", y["i"], 2)
+    case = Case(freeze(b), {"multiplicity  range2": np.array([0, 3, 3, 1])})
+    with pytest.raises(GraphError, match="committed twice"):
+        case.prove(hiding)
+
+
+@MODES
+def test_a_weight_committed_in_another_shape(hiding: bool) -> None:
+    """Transposed, it has as many variables: a claim would mean another cell."""
+    b = Builder(2)
+    w = b.weight("w", (2, 3), -2, 1)
+    b.zero("tie", "io", w["io"] - b.public("truth", Dense(X.T, -2, 1))["io"])
+    tall = Builder(2)
+    v = tall.weight("w", (3, 2), -2, 1)
+    tall.zero("tie", "io", v["io"] - tall.public("truth", Dense(X, -2, 1))["io"])
+    kept = Case(freeze(tall), {"w": X}).committed().weights["w"]
+    case = Case(freeze(b), {"w": X.T})
+    scheme, t = Hyrax(LOG_WIDTH), Transcript(DryChannel(), TOOLS, b"", hiding=hiding)
+    adopted = scheme.adopt(t, (3, 2), kept[0], None)
+    with pytest.raises(GraphError, match="another shape"):
+        Driver(scheme, LogupGkr(), {"w": adopted}).run(case.system, t, None)
+
+
+# --- generators ---
+@pytest.mark.parametrize("apart", [False, True], ids=["shared", "apart"])
+def test_tensors_and_evaluations_have_generators_of_their_own(apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the evaluation's generator also a tensor's, an entry could be traded for the evaluation after the scale."""
+    honest_take, honest_prove = Generators.take, inner_product.prove
+    if not apart:
+        monkeypatch.setattr(Generators, "take", lambda g, p, n: honest_take(g, "message" if p == "tensor" else p, n))
+    case = matmul(FALSE).committed()
+    lies = corrected(case, {}, CLAIM, Step("acc", ("evaluations", 1)))
+
+    def prove(wire: Wire, label: str, instance: inner_product.Instance) -> None:
+        if label == "opening" and isinstance(wire, CheatWire) and instance.secret:
+            t, secret = wire.cheat, instance.secret[0]
+            missing = t.errors["evaluations", 1][0]
+            for r in t.drawn["round"][-LOG_WIDTH:]:
+                missing = missing * lagrange(2, r)[1] % MODULUS
+
+            def trade() -> None:
+                c, w = t.drawn["opening scale"][0], KERNELS.to_scalars(instance.weights)[0]
+                entry = c * missing * pow(1 + c * w, -1, MODULUS)
+                secret[:1] = KERNELS.combine([(1, secret[:1])], entry % MODULUS, 1)
+
+            t.when["opening scale"] = trade
+        honest_prove(wire, label, instance)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inner_product, "prove", prove)
+        forged = case.forge(lies)
+    assert forged.guards == (["opening"] if apart else [])
+    assert case.rejection(forged.proof) == ("opening" if apart else "")
 
 
 # --- the two sides' hands on a Value ---

@@ -25,6 +25,7 @@ class Plain:
     """Every tensor is one row of scalars, its padded cells included: padding is as free here as in Hyrax."""
 
     name = "plain"
+    hides = False
 
     def __init__(self, log_width: int = ONE_ROW) -> None:
         """`log_width` is the registry's; one row holds all."""

@@ -87,9 +87,7 @@ class Blank(np.ndarray[Any, np.dtype[Any]]):
         shape = np.broadcast_shapes(*(np.shape(x) for x in inputs))
         tiny = [x.dtype.type(1) if isinstance(x, np.ndarray) else x for x in inputs]
         made = self.like(shape, ufunc(*tiny).dtype)  # in the place of `out`, too: x += y takes what it is given
-        if ufunc is np.negative:
-            made.lo, made.hi = -self.hi, -self.lo
-        return made
+        return _interval(made, ufunc, [x for x in inputs if isinstance(x, Blank)])
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if rule := _RULES.get(func):
@@ -113,12 +111,22 @@ def zeros(array: Any) -> Any:
 
 
 # --- numpy functions that would copy ---------------------------------------------------------------------------------
+def _interval(made: Blank, ufunc: np.ufunc, sources: Sequence[Blank]) -> Blank:
+    if ufunc is np.negative:
+        made.lo, made.hi = -sources[0].hi, -sources[0].lo
+    if ufunc is np.add:
+        made.lo, made.hi = sum(s.lo for s in sources), sum(s.hi for s in sources)
+    return made
+
+
 def _first(arrays: Sequence[Any]) -> Blank:
     return next(a for a in arrays if isinstance(a, Blank))
 
 
 def _pad(array: Blank, widths: Sequence[tuple[int, int]]) -> Blank:
-    return array.like([n + a + b for n, (a, b) in zip(array.shape, widths, strict=True)])
+    made = array.like([n + a + b for n, (a, b) in zip(array.shape, widths, strict=True)])
+    made.filled = array.filled * array.size / max(1, made.size)
+    return made
 
 
 def _concatenate(parts: Sequence[NDArray[Any]], axis: int = 0) -> Blank:
@@ -136,7 +144,7 @@ def _stack(parts: Sequence[NDArray[Any]], axis: int = 0) -> Blank:
 def _bincount(index: Blank, weights: None = None, minlength: int = 0) -> Blank:
     made = index.like((minlength,), np.int64)
     each = index.size / max(1, minlength)
-    made.lo, made.hi, made.filled = 0, math.ceil(16 * (each + 1)), 1 - math.exp(-each)
+    made.lo, made.hi, made.filled = 0, max(1, index.size // 16), 1 - math.exp(-each)
     return made
 
 

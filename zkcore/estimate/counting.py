@@ -17,13 +17,15 @@ from zkcore.estimate.counting_sumcheck import CountingSumcheck, CountingTree
 from zkcore.estimate.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Leaves, Points, Term
 
+CENTRE = 1 / 8  # share of a function's table that bell-shaped values fall into
+
 
 class CountingFixedBase:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
 
     def combine(self, scalars: Sequence[int]) -> Points:
-        self._tally.add("fixed_base", len(scalars), group_adds=group.fixed_base(len(scalars)))
+        self._tally.add_group("fixed_base", group.fixed_base(len(scalars)))
         return np.zeros(12, dtype=np.uint64)
 
 
@@ -85,7 +87,7 @@ class CountingKernels:
         fields, ints = linear_form(terms)
         self.tally.add("combine", length * len(terms), field_mults=fields * length, small_mults=ints * length)
         filled = [c.filled if isinstance(c, Blank) else 1.0 for _, c in terms]
-        return self.field_array((length,), 1.0 if constant else min(1.0, sum(filled)))
+        return self.field_array((length,), 1.0 if constant else max(filled, default=0.0))
 
     def multiply(self, a: Column, b: Column) -> FieldArray:
         count = _length(a)
@@ -99,7 +101,7 @@ class CountingKernels:
 
     def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
         self.tally.add("scatter_add", index.size)
-        return self.field_array((size,), float(-np.expm1(-index.size / size)))
+        return self.field_array((size,), CENTRE * float(-np.expm1(-index.size / (CENTRE * size))))
 
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
@@ -115,7 +117,7 @@ class CountingKernels:
 
     # --- curve -------------------------------------------------------------------------------------------------------
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:
-        self.tally.add("hash_to_curve", count, group_adds=group.hash_to_curve(count))
+        self.tally.add_group("hash_to_curve", group.hash_to_curve(count))
         return self._points(count)
 
     def encode(self, points: Points) -> bytes:
@@ -124,33 +126,35 @@ class CountingKernels:
 
     def decode(self, data: bytes) -> Points:
         count = len(data) // 48
-        self.tally.add("decode", count, group_adds=group.decode(count))
+        self.tally.add_group("decode", group.decode(count))
         return self._points(count)
 
     def msm(self, points: Points, scalars: FieldArray) -> Points:
         count = scalars.size // 4
-        self.tally.add("msm", 1, group_adds=group.msm(count))
+        self.tally.add_group("msm", group.msm(count))
         return np.zeros(12, dtype=np.uint64)
 
     def commit_rows(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         count, field = len(rows), is_field(rows)
         width, magnitude, filled = _length(rows) // max(1, count), 1 << group.SCALAR_BITS - 1, 1.0
         if isinstance(rows, Blank):
-            filled, magnitude = rows.filled, magnitude if field else max(-rows.lo, rows.hi)
+            filled = rows.filled
+        if not field:
+            magnitude = max(-int(rows.min()), int(rows.max()))
         adds = group.commit_rows(count, width, magnitude, filled)
         self.meter.room(group.bucket_memory(count, width, magnitude, self._threads))
-        self.tally.add("commit_field" if field else "commit_ints", count, group_adds=adds)
+        self.tally.add_group("commit_field" if field else "commit_ints", adds)
         return np.zeros((count, 12), dtype=np.uint64)
 
     def fold_points(self, points: Points, weights: FieldArray) -> Points:
         many = weights.size // 4
         outputs = points.size // 12 // many
-        self.tally.add("fold_points", outputs, group_adds=group.fold_points(many, outputs))
+        self.tally.add_group("fold_points", group.fold_points(many, outputs))
         return self._points(outputs)
 
     def fixed_base(self, points: Points) -> CountingFixedBase:
         bases = points.size // 12
-        self.tally.add("fixed_base_table", bases, group_adds=group.fixed_base_table(bases))
+        self.tally.add_group("fixed_base_table", group.fixed_base_table(bases))
         return CountingFixedBase(self.tally)
 
     def _points(self, count: int) -> Blank:

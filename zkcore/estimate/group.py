@@ -39,14 +39,14 @@ def windows(width: int, magnitude: int) -> Windows:
     return min(options, key=lambda w: 6 * w.count * (width + 2 * w.buckets) + (w.count - 1) * (16 + 7 * w.bits))
 
 
-def bucket_sums(rows: int, width: int, magnitude: int, filled: float = 1.0) -> float:
-    """Pippenger over `rows` rows, for digits spread evenly; `filled`: the share of entries that are not zero."""
+def bucket_sums(rows: int, width: int, magnitude: int) -> float:
+    """Pippenger over `rows` rows, for digits spread evenly."""
     if not rows or not width or not magnitude:
         return 0.0
     w = windows(width, magnitude)
     lanes, length = rows * w.count, min(w.buckets, 128 if rows * w.count >= 16 else 16)
     stretches = -(-w.buckets // length)
-    entries = width * filled * (1.0 if w.count == 1 else 2 * w.buckets / (2 * w.buckets + 1))
+    entries = width * (1.0 if w.count == 1 else 2 * w.buckets / (2 * w.buckets + 1))
     used = w.buckets * -math.expm1(-entries / w.buckets)
     full = used / w.buckets
     lane = entries - used + stretches * (length - 1) * (1 + full) * (1.0 if used > stretches else full)
@@ -63,7 +63,8 @@ def bucket_memory(rows: int, width: int, magnitude: int, threads: int) -> int:
 
 
 def commit_rows(rows: int, width: int, magnitude: int, filled: float) -> float:
-    return bucket_sums(rows, width, magnitude, filled) + rows * fixed_base(1)
+    """`filled`: the share of entries that are not zero; they come in clusters."""
+    return filled * bucket_sums(rows, width, magnitude) + rows * fixed_base(1)
 
 
 def fixed_base(scalars: int) -> float:

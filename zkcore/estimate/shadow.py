@@ -64,11 +64,16 @@ class ShapeWitness(Witness):
 
     def _make(self, name: str) -> Array:
         tensor = self.system.tensors[name]
-        return self._blank(tensor.shape, (tensor.lo, tensor.hi), wide=max(-tensor.lo, tensor.hi) >= WIDE)
+        if max(-tensor.lo, tensor.hi) >= WIDE:
+            return blank(self._meter, (*tensor.shape, 4), np.uint64)
+        if tensor.kind != "committed" or name in self.system.digits:
+            return self._blank(tensor.shape, (tensor.lo, tensor.hi))
+        made = self._blank(tensor.shape, (tensor.lo // 2, tensor.hi // 2))  # calibration leaves a bit of room
+        if tensor.support:
+            made.filled = float(self.system.publics[tensor.support[0]].array().mean())
+        return made
 
-    def _blank(self, shape: tuple[int, ...], interval: tuple[int, int], wide: bool = False) -> Blank:
-        if wide:
-            return blank(self._meter, (*shape, 4), np.uint64)
+    def _blank(self, shape: tuple[int, ...], interval: tuple[int, int]) -> Blank:
         return blank(self._meter, shape, np.int64, interval)
 
     def affine(self, expr: Expr, letters: str) -> Array:

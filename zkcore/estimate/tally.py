@@ -16,7 +16,7 @@ SOME = pow(3, -1, MODULUS)  # in the place of field elements that nobody knows: 
 
 @dataclass
 class Work:
-    """`units`: entries in the verb's own measure. Products and additions as the engine counts them."""
+    """`units`: what the verb's time grows with: entries, products or additions. The rest as the engine counts it."""
 
     calls: int = 0
     units: float = 0
@@ -38,15 +38,18 @@ class Work:
 class Tally:
     verbs: dict[str, Work] = field(default_factory=lambda: defaultdict(Work))
 
-    def add(
-        self, verb: str, units: float, *, field_mults: int = 0, small_mults: int = 0, group_adds: float = 0
-    ) -> None:
+    def add(self, verb: str, units: float, *, field_mults: int = 0, small_mults: int = 0) -> None:
         w = self.verbs[verb]
         w.calls += 1
         w.units += units
         w.field_mults += field_mults
         w.small_mults += small_mults
-        w.group_adds += group_adds
+
+    def add_group(self, verb: str, additions: float) -> None:
+        w = self.verbs[verb]
+        w.calls += 1
+        w.units += additions
+        w.group_adds += additions
 
     def snapshot(self) -> dict[str, Work]:
         return {verb: w.plus(Work()) for verb, w in self.verbs.items()}

@@ -31,6 +31,7 @@ class Builder:
         self.digits: dict[str, Digit | Entry] = {}
         self._duties: dict[str, tuple[int, int]] = {}
         self._tables: dict[str, Table] = {}
+        self._names: set[str] = set()  # of relations
 
     # --- tensors ---------------------------------------------------------------------------------------------------
     def add(self, tensor: Tensor) -> Tensor:
@@ -90,8 +91,9 @@ class Builder:
 
     # --- relations -------------------------------------------------------------------------------------------------
     def _relate(self, relation: Relation) -> Relation:
-        if any(r.name == relation.name for r in self.relations):
+        if relation.name in self._names:
             raise GraphError(f"{relation.name}: two relations of this name")
+        self._names.add(relation.name)
         self.relations.append(relation)
         return relation
 

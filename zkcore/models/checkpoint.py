@@ -6,9 +6,12 @@ is not finite is refused. `load_config` and `tokenizer_file` need neither torch 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from numpy.typing import NDArray
 
 from zkcore.errors import ModelError
 from zkcore.statement import parse_json
@@ -93,6 +96,14 @@ def check_tensors(tensors: Tensors, expected: Mapping[str, tuple[int, ...]]) -> 
     ]
     if problems:
         raise ModelError(f"the weights do not fit {CONFIG}:\n" + _listing(problems))
+
+
+def tensors_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Of tensors with their names, in whatever order they are kept."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(arrays[name].tobytes()).digest())
+    return total.hexdigest()
 
 
 def _load_shards(directory: Path) -> Tensors:

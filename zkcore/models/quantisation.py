@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from zkcore.config import CalibrationConfig, ModelConfig
 from zkcore.errors import ModelError
+
+MOST = 128  # fraction bits: nothing that is built from a stranger's header may grow without bound
+Fraction = Annotated[int, Field(ge=-MOST, le=MOST)]
+Bits = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Quantisation(BaseModel):
@@ -16,14 +21,14 @@ class Quantisation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     bits: ModelConfig
-    hidden: int
-    activations: dict[str, int]
-    weights: dict[str, int]
-    norm: int  # k of the inverse root
-    epsilon: int  # in units of 4^-hidden
-    index_bits: int
-    escale: int
-    reciprocal: int
+    hidden: Fraction
+    activations: dict[str, Fraction]
+    weights: dict[str, Fraction]
+    norm: Bits  # k of the inverse root
+    epsilon: Annotated[int, Field(ge=1, le=1 << MOST)]  # in units of 4^-hidden
+    index_bits: Annotated[int, Field(ge=1, le=18)]
+    escale: Bits
+    reciprocal: Bits
 
 
 def fraction(bits: int, largest: float, headroom: int = 0) -> int:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from zkcore.errors import ModelError
 from zkcore.ops.tables import FRACTION, PRECISE, fixed, rounded
@@ -30,7 +30,7 @@ class RopeSpec(BaseModel):
     factor: DecimalText = "1"
     low_freq_factor: DecimalText = "1"
     high_freq_factor: DecimalText = "4"
-    original_max_positions: int = 0
+    original_max_positions: Annotated[int, Field(ge=0, le=1 << 24)] = 0
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

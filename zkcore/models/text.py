@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 
 from zkcore.errors import FormatError, UsageError
 
-MAX_TOKENIZER = 1 << 28
+MAX_TOKENIZER = 1 << 26
+_OURS = (KeyboardInterrupt, SystemExit)
 
 
 class TextCodec:
@@ -18,8 +19,11 @@ class TextCodec:
         self._bytes = tokenizer_json
         try:
             self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
-        except Exception as e:  # the library raises bare exceptions
-            raise FormatError(f"the tokenizer cannot be read: {e}") from None
+            # Settings of a training run, which transformers passes over as well: a prompt is never cut or filled up.
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+        except BaseException as e:
+            raise _refusal(e, "cannot be read") from None
 
     @property
     def sha256(self) -> str:
@@ -29,8 +33,8 @@ class TextCodec:
         return zlib.compress(self._bytes, 9)
 
     @staticmethod
-    def from_compressed(data: bytes) -> TextCodec:
-        """Refuses what would unpack to more than 256 MB."""
+    def from_compressed(data: bytes, sha256: str) -> TextCodec:
+        """Refuses what would unpack to more than 64 MB, and a tokenizer other than expected."""
         stream = zlib.decompressobj()
         try:
             out = stream.decompress(data, MAX_TOKENIZER)
@@ -38,14 +42,30 @@ class TextCodec:
             raise FormatError(f"the tokenizer cannot be unpacked: {e}") from None
         if stream.unconsumed_tail or stream.unused_data or not stream.eof:
             raise FormatError("the tokenizer cannot be unpacked: too large, or something follows it")
+        if hashlib.sha256(out).hexdigest() != sha256:
+            raise FormatError("the tokenizer is not the one that the header names")
         return TextCodec(out)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """As transformers would, special tokens included."""
-        tokens = tuple(self._tokenizer.encode(text).ids)
+        try:
+            text.encode()
+            tokens = tuple(self._tokenizer.encode(text).ids)
+        except UnicodeEncodeError as e:
+            raise UsageError(f"the text is not Unicode: {e.reason} at character {e.start}") from None
+        except BaseException as e:
+            raise _refusal(e, "cannot encode the text") from None
         if not tokens:
-            raise UsageError("the prompt is empty")
+            raise UsageError("the text has no tokens")
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(list(tokens)))
+        try:
+            return str(self._tokenizer.decode(list(tokens)))
+        except BaseException as e:
+            raise _refusal(e, "cannot decode the tokens") from None
+
+
+def _refusal(error: BaseException, what: str) -> BaseException:
+    """The library raises bare exceptions, and panics, which are no exceptions of Python's."""
+    return error if isinstance(error, _OURS) else FormatError(f"the tokenizer {what}: {error}")

@@ -102,10 +102,12 @@ def error_bound(segments: Segments, keys: int) -> ErrorBound:
 
 def _published(s: Segments, keys: int) -> float:
     """C e^(unit / 2) + (h - 1) e^-b,  C = e^(unit B_L) + e^b / (2 theta) - 1: weights above e^-b are off by the factor
-    C, those below count as 0. b is where the high segments begin, or else where both terms are alike."""
+    C, those below count as 0. b is where both terms are alike, or where the high segments begin if that is before."""
     theta = 2.0**s.weight_bits
-    b = s.nats(s.offset(len(s.bits) - s.high)) if s.high else (math.log(2 * keys) + math.log(theta)) / 2
-    factor = math.exp(s.nats(s.cut)) + _exp(b) / (2 * theta) - 1
+    b = (math.log(2 * keys) + math.log(theta)) / 2
+    if s.high:
+        b = min(b, s.nats(s.offset(len(s.bits) - s.high)))
+    factor = math.exp(s.nats(s.cut)) + math.exp(b) / (2 * theta) - 1
     return factor * math.exp(s.nats(0) / 2) + (keys - 1) * math.exp(-b)
 
 
@@ -125,7 +127,3 @@ def _built(s: Segments, keys: int) -> float:
     if s.high:
         absolute += math.exp(-min(700.0, s.nats(s.offset(len(s.bits) - s.high))))
     return factor - 1 + (keys - 1) * absolute * factor * half
-
-
-def _exp(x: float) -> float:
-    return math.exp(x) if x < 700 else math.inf

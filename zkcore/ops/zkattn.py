@@ -24,7 +24,7 @@ from zkcore.graph.builder import Builder
 from zkcore.graph.tensor import Output, Specs, Tensor, committed
 from zkcore.ops.attention import AttentionSettings
 from zkcore.ops.requantise import FIX
-from zkcore.ops.segments import Segments
+from zkcore.ops.segments import ErrorBound, Segments, error_bound
 from zkcore.ops.softmax import causal, pin_reciprocal, real_attention, score_bits, tile_pairs
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class ZkAttention:
     def reciprocal(self) -> int:
         """log2 of what a row sum is divided into: as much beyond the weights' scale as in plain attention."""
         return self.settings.reciprocal - self.settings.exp_fraction + self.segments.weight_bits
+
+    def error_bound(self, keys: int) -> ErrorBound:
+        """Of the weights in rows of up to `keys` positions."""
+        return error_bound(self.segments, keys)
 
     def describe(self) -> list[object]:
         g = self.segments

@@ -10,55 +10,27 @@ define   y = f(t) is never committed: claims y~(z) = v become claims on t (logup
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from math import prod
 
 import numpy as np
 
-from zkcore.field.kernels import MODULUS, Column, FieldArray, contiguous
+from zkcore.field.kernels import MODULUS, FieldArray, contiguous
 from zkcore.graph import arrays
-from zkcore.graph.arrays import Array
-from zkcore.polynomial import multilinear
-from zkcore.polynomial.point import eq, index_point, less_than, num_vars, split, total_vars
-from zkcore.relation import Expr, Integers, Relation, Table
-from zkcore.subprotocols import fraction_tree
-from zkcore.subprotocols.fraction_tree import Leaf, Run
+from zkcore.polynomial.point import num_vars
+from zkcore.relation import Integers, Relation, Table
+from zkcore.subprotocols.leaf_blocks import (
+    Compression,
+    cell_block,
+    cell_weights,
+    index_block,
+    prove_blocks,
+    table_block,
+    table_of,
+)
 from zkcore.subprotocols.lookup import Definition
-from zkcore.subprotocols.session import At, Session
+from zkcore.subprotocols.session import Session
 from zkcore.transcript.rounds import weighted
-from zkcore.transcript.values import Number
-
-Terms = list[tuple[int, Number]]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A run of leaves. `at` the leaf point, numerator and denominator are given by the verifier's own formulas."""
-
-    num_vars: int
-    run: Callable[[], Run]
-    wanted: Callable[[At], list[tuple[str, tuple[tuple[int, ...], ...]]]]
-    numerator: Callable[[At], Number]
-    denominator: Callable[[At], Number]
-    letters: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Compression:
-    """den = beta - tag - sum gamma^k column_k; on padding den = 1, so that kernels may skip it."""
-
-    beta: int
-    gamma: int
-    tags: dict[Table, int]
-
-    def constant(self, table: Table) -> int:
-        return (self.beta - self.tags[table] - 1) % MODULUS
-
-    def power(self, k: int) -> int:
-        return -pow(self.gamma, k, MODULUS) % MODULUS
 
 
 class LogupGkr:
@@ -75,9 +47,9 @@ class LogupGkr:
             session.commit(_multiplicity(group, table), (table.size,), partial(count, session, table, mine))
         gamma, beta = session.t.challenges("lookup", 2)
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
-        blocks = [_table_block(session, t, compression, [(-1, _multiplicity(group, t))]) for t in tables]
-        blocks += [_cell_block(session, r, compression) for r in relations]
-        _prove(session, "lookups" if not group else f"lookups {group}", blocks)
+        blocks = [table_block(session, t, compression, [(-1, _multiplicity(group, t))]) for t in tables]
+        blocks += [cell_block(session, r, compression) for r in relations]
+        prove_blocks(session, "lookups" if not group else f"lookups {group}", blocks)
 
     def define(self, session: Session, definitions: Sequence[Definition]) -> None:
         """Error: claims / r for delta and for lambda, plus the tree's and the table sumchecks'."""
@@ -85,7 +57,7 @@ class LogupGkr:
             return
         delta = session.t.challenge("definitions")
         powers = [pow(delta, i, MODULUS) for i in range(1, len(definitions) + 1)]
-        keys = list(dict.fromkeys((_table(d.relation), d.column) for d in definitions))
+        keys = list(dict.fromkeys((table_of(d.relation), d.column) for d in definitions))
         for table, column in keys:
             own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]
             session.commit(_pushforward(table, column), (table.size,), partial(pushforward, session, table, own))
@@ -96,21 +68,20 @@ class LogupGkr:
         blocks = []
         for table in tables:
             columns = [(-shares[key], _pushforward(*key)) for key in keys if key[0] == table]
-            blocks.append(_table_block(session, table, compression, columns, index_only=True))
+            blocks.append(table_block(session, table, compression, columns, index_only=True))
         for relation in dict.fromkeys(d.relation for d in definitions):
             weights = [
                 (p * shares[_key(d)] % MODULUS, d)
                 for p, d in zip(powers, definitions, strict=True)
                 if d.relation is relation
             ]
-            blocks.append(_index_block(session, relation, compression, weights))
-        _prove(session, "definitions", blocks)
+            blocks.append(index_block(session, relation, compression, weights))
+        prove_blocks(session, "definitions", blocks)
         for table in tables:
             mine = [(p, d) for p, d in zip(powers, definitions, strict=True) if d.relation.table == table]
             _table_sum(session, table, mine)
 
 
-# --- the prover's columns --------------------------------------------------------------------------------------------
 def count(session: Session, table: Table, relations: Sequence[Relation]) -> Integers:
     """How often each row of the table is looked up. [table.size]"""
     total = np.zeros(table.size, dtype=np.int64)
@@ -125,144 +96,8 @@ def pushforward(session: Session, table: Table, definitions: Sequence[tuple[int,
     k, parts = session.kernels, []
     for power, d in definitions:
         rows = contiguous(session.data().rows(d.relation)).reshape(-1)
-        parts.append(k.scatter_add(rows, _cell_weights(session, d.relation, [(power, d)]), table.size))
+        parts.append(k.scatter_add(rows, cell_weights(session, d.relation, [(power, d)]), table.size))
     return k.combine([(1, p) for p in parts], 0, table.size)
-
-
-def _cell_weights(session: Session, relation: Relation, weights: Sequence[tuple[int, Definition]]) -> FieldArray:
-    """sum of weight * eq(claim, cell) over the relation's selected cells; zero elsewhere. [2^n, 4]"""
-    k = session.kernels
-    tables = [multilinear.eq_over(k, d.claim.place) for _, d in weights]
-    total = k.combine(list(zip((w for w, _ in weights), tables, strict=True)), 0, len(tables[0]))
-    return k.multiply(total, contiguous(session.selector(relation)).reshape(-1))
-
-
-# --- blocks of leaves ------------------------------------------------------------------------------------------------
-def _table_block(
-    session: Session, table: Table, c: Compression, numerators: Sequence[tuple[int, str]], index_only: bool = False
-) -> Block:
-    columns = range(1 if index_only else len(table.ranges))
-    variables = num_vars(table.size)
-
-    def run() -> Run:
-        held = [(w, session.data().array(n)) for w, n in numerators]
-        one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
-        total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)
-        parts = [(c.power(k + 1), table.columns[k]) for k in columns]
-        return _run(session, (table.size,), total, c.constant(table), parts)
-
-    def numerator(at: At) -> Number:
-        values = session.values([(n, (at["z"],)) for _, n in numerators])
-        return weighted([(w, v) for (w, _), v in zip(numerators, values, strict=True)])
-
-    def denominator(at: At) -> Number:
-        z = at["z"]
-        value = 1 + less_than(z, table.size) * c.constant(table)
-        return (value + sum(c.power(k + 1) * session.table_value(table, k, z) for k in columns)) % MODULUS
-
-    return Block(
-        variables,
-        run,
-        lambda at: [(n, (at["z"],)) for _, n in numerators],
-        numerator,
-        denominator,
-        "z",
-        (table.size,),
-    )
-
-
-def _cell_block(session: Session, relation: Relation, c: Compression) -> Block:
-    """A lookup's cells: numerator 1 where it speaks, all columns in the denominator."""
-
-    def numerator() -> Column:
-        return session.selector(relation)
-
-    return _relation_block(session, relation, c, relation.exprs, numerator, lambda at: session.selected(relation, at))
-
-
-def _index_block(
-    session: Session, relation: Relation, c: Compression, weights: Sequence[tuple[int, Definition]]
-) -> Block:
-    """A defining lookup's cells: numerator sum of weight * eq(claim, cell), only the index in the denominator."""
-
-    def at_point(at: At) -> Number:
-        return sum(w * session.weighted_selected(relation, d.claim.place, at) for w, d in weights) % MODULUS
-
-    return _relation_block(
-        session, relation, c, relation.exprs[:1], lambda: _cell_weights(session, relation, weights), at_point
-    )
-
-
-def _relation_block(
-    session: Session,
-    relation: Relation,
-    c: Compression,
-    exprs: Sequence[Expr],
-    numerator: Callable[[], Column],
-    numerator_at: Callable[[At], Number],
-) -> Block:
-    shape, table = session.system.domain(relation), _table(relation)
-    variables = total_vars(shape)
-
-    def run() -> Run:
-        parts: list[tuple[int, Array]] = []
-        for k, expr in enumerate(exprs, 1):
-            column = session.data().affine(expr, relation.spec)
-            parts.append((c.power(k), column.reshape(-1, 4) if arrays.is_field(column) else column.reshape(-1)))
-        return _run(session, shape, numerator(), c.constant(table), parts)
-
-    def denominator(at: At) -> Number:
-        real = session.real(relation, at)
-        terms: Terms = [(c.power(k), session.affine(e, at, real)) for k, e in enumerate(exprs, 1)]
-        return weighted([*terms, (1, (1 + real * c.constant(table)) % MODULUS)])
-
-    def wanted(at: At) -> list[tuple[str, tuple[tuple[int, ...], ...]]]:
-        return [w for e in exprs for w in session.places(e, at)]
-
-    return Block(variables, run, wanted, numerator_at, denominator, relation.spec, shape)
-
-
-def _run(
-    session: Session, shape: tuple[int, ...], numerator: Column, constant: int, parts: Sequence[tuple[int, Array]]
-) -> Run:
-    """Columns over the padded cube of `shape`. If all its cells are real, the constant needs no column."""
-    size = 1 << total_vars(shape)
-
-    def fit(column: Column) -> Column:
-        laid = contiguous(column)
-        return arrays.pad_to(laid.reshape(-1, 4) if arrays.is_field(column) else laid.reshape(-1), (size,))
-
-    terms = [(w, fit(p)) for w, p in parts]
-    if size == prod(shape):
-        return Run(fit(numerator), (constant + 1) % MODULUS, terms)
-    return Run(fit(numerator), 1, [(constant, session.data().indicator(shape).reshape(-1)), *terms])
-
-
-# --- the tree, and what it leaves ------------------------------------------------------------------------------------
-def _prove(session: Session, guard: str, blocks: list[Block]) -> None:
-    """Largest blocks first, so that each is aligned: its point is a suffix of the leaf point."""
-    blocks = sorted(blocks, key=lambda b: -b.num_vars)
-    total = num_vars(sum(1 << b.num_vars for b in blocks))
-    leaf = fraction_tree.prove(session, guard, total, lambda: [b.run() for b in blocks])
-    _leaves(session, guard, blocks, leaf)
-
-
-def _leaves(session: Session, guard: str, blocks: Sequence[Block], leaf: Leaf) -> None:
-    """num and den at the leaf point are sums over the blocks; leaves outside all blocks are 0/1."""
-    n, offset, placed = len(leaf.point), 0, []
-    for b in blocks:
-        prefix = index_point(offset >> b.num_vars, n - b.num_vars)
-        at = dict(zip(b.letters, split(leaf.point[n - b.num_vars :], b.shape), strict=True))
-        placed.append((b, eq(prefix, leaf.point[: n - b.num_vars]), at))
-        offset += 1 << b.num_vars
-    session.values([w for b, _, at in placed for w in b.wanted(at)])
-    num: Terms = [(weight, b.numerator(at)) for b, weight, at in placed]
-    den: Terms = [(weight, b.denominator(at)) for b, weight, at in placed]
-    outside = (1 - sum(weight for _, weight, _ in placed)) % MODULUS
-    session.t.require_zero(weighted([(1, leaf.numerator), *((-w, v) for w, v in num)]), f"{guard} leaves")
-    session.t.require_zero(
-        weighted([(1, leaf.denominator), *((-w, v) for w, v in den), (-1, outside)]), f"{guard} leaves"
-    )
 
 
 def _table_sum(session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> None:
@@ -285,18 +120,12 @@ def _table_sum(session: Session, table: Table, definitions: Sequence[tuple[int, 
     t.require_zero(weighted([(1, final), *found]), f"{table.name} values")
 
 
-def _table(relation: Relation) -> Table:
-    if relation.table is None:
-        raise TypeError(f"{relation.name} is no lookup")
-    return relation.table
-
-
 def _key(d: Definition) -> tuple[Table, int]:
-    return _table(d.relation), d.column
+    return table_of(d.relation), d.column
 
 
 def _tables(relations: Sequence[Relation]) -> list[Table]:
-    return list(dict.fromkeys(_table(r) for r in relations))
+    return list(dict.fromkeys(table_of(r) for r in relations))
 
 
 def _multiplicity(group: str, table: Table) -> str:

@@ -1,0 +1,280 @@
+// Rounds over columns: terms c * table * table * ..., interpreted step by step, every table read once a round.
+//
+// Table j has its first entries f(0, x) at x and f(1, x) half a table on. Binding overwrites a table that is
+// the prover's own: index i reads entries i, i + n/4, i + n/2, i + 3n/4 and writes i and i + n/4.
+#include "cuda/sumcheck.cuh"
+#include "zkcore/field_counters.hpp"
+
+namespace zkcore::cuda {
+namespace {
+
+constexpr int kMaxTables = 24;  // of one launch
+constexpr int kMaxSteps = 48;
+
+struct TableView {
+  const void* data;
+  Fr* bound;  // room for the bound table
+  ColumnType type;
+};
+
+struct Step {
+  uint8_t table;
+  bool first, last;  // factor of its term
+  bool full;         // the term has the highest degree and so a share in the leading coefficient
+  bool binds;        // the first step to read this table, in a round that binds
+};
+
+// ---- entries
+
+// f(r, x) from integers: at_zero and at_one add up to one, so the bias is a constant.
+template <class T>
+__device__ __forceinline__ Fr bind_entries(T lo, T hi, const BindChallenge& c) {
+  if constexpr (sizeof(T) == 8) {
+    const Fr low = entry(lo);
+    return low + (entry(hi) - low) * c.r;
+  } else {
+    constexpr Fr start = -two_to<64 + kBiasBits<T>>();
+    SmallSum sum(start);
+    sum.add(shifted(lo), c.at_zero);
+    sum.add(shifted(hi), c.at_one);
+    return sum.lower();
+  }
+}
+
+__device__ __forceinline__ Fr bound_entry(const TableView& t, size_t i, size_t half, const BindChallenge& c) {
+  if (t.type == ColumnType::kField) {
+    const Fr* data = static_cast<const Fr*>(t.data);
+    const Fr lo = load_once(data + i);
+    return lo + (load_once(data + i + half) - lo) * c.r;
+  }
+  return with_entry(t.type, t.data, i, [&](auto lo) {
+    return bind_entries(lo, static_cast<const decltype(lo)*>(t.data)[i + half], c);
+  });
+}
+
+__global__ void __launch_bounds__(kBlock) bind_kernel(TableView table, size_t half, BindChallenge challenge) {
+  for (size_t i = thread_index(); i < half; i += thread_count()) {
+    store(table.bound + i, bound_entry(table, i, half, challenge));
+  }
+}
+
+// ---- terms
+
+template <Points kPoints, bool kFused, bool kEqFactor>
+struct TermsBody {
+  static constexpr int kSums = kPointCount<kPoints>;
+  static constexpr bool kEq = kEqFactor;
+
+  TableView tables[kMaxTables];
+  Step steps[kMaxSteps];
+  int count;
+  size_t pairs;
+  BindChallenge challenge;
+  PointChoice choice;
+
+  __device__ __forceinline__ void read(const Step& step, size_t i, Fr& lo, Fr& hi) const {
+    const TableView& t = tables[step.table];
+    if constexpr (!kFused) {
+      lo = field_entry(t.type, t.data, i);
+      hi = field_entry(t.type, t.data, i + pairs);
+    } else if (step.binds) {
+      lo = bound_entry(t, i, 2 * pairs, challenge);
+      hi = bound_entry(t, i + pairs, 2 * pairs, challenge);
+      store(t.bound + i, lo);
+      store(t.bound + i + pairs, hi);
+    } else {
+      lo = load(t.bound + i);
+      hi = load(t.bound + i + pairs);
+    }
+  }
+
+  __device__ __forceinline__ void add(size_t i, const Fr& eq, ProductSum* sums) const {
+    Fr product[kSums], total[kSums];
+#pragma unroll
+    for (int k = 0; k < kSums; ++k) product[k] = total[k] = Fr::zero();
+#pragma unroll 1
+    for (int s = 0; s < count; ++s) {
+      const Step step = steps[s];
+      Fr lo, hi;
+      read(step, i, lo, hi);
+      at_points<kPoints>(lo, hi, choice, [&](int k, const Fr& value, bool leading) {
+        if (leading && !step.full) return;
+        if constexpr (kEqFactor) {
+          product[k] = step.first ? value : product[k] * value;
+          if (step.last) total[k] += product[k];
+        } else if (step.first) {
+          product[k] = value;
+          if (step.last) sums[k].add(value);
+        } else if (step.last) {
+          sums[k].add(product[k], value);
+        } else {
+          product[k] *= value;
+        }
+      });
+    }
+    if constexpr (kEqFactor) {
+#pragma unroll
+      for (int k = 0; k < kSums; ++k) sums[k].add(eq, total[k]);
+    }
+  }
+};
+
+// ---- plan: terms that share a coefficient and fit into one launch
+
+struct Group {
+  Fr coefficient;
+  std::vector<int> tables;
+  std::vector<Step> steps;  // `table` counts in `tables`; `binds` as in a round where all tables are bound
+};
+
+class TermTables : public RoundTables {
+ public:
+  TermTables(std::vector<Column> columns, const std::vector<SumcheckTerm>& terms, Stream stream)
+      : columns_(std::move(columns)), bound_(columns_.size()), stream_(stream), reports_(stream) {
+    for (const SumcheckTerm& term : terms) degree_ = std::max(degree_, static_cast<int>(term.factors.size()));
+    std::vector<bool> seen(columns_.size(), false);
+    for (const SumcheckTerm& term : terms) add_term(term, seen);
+    for (size_t j = 0; j < seen.size(); ++j) {
+      if (!seen[j]) idle_.push_back(j);
+    }
+    mailbox_ = std::make_unique<Mailbox>(std::max<size_t>(1, groups_.size()) * Reports::kMaxSums);
+  }
+
+  int degree() const override { return degree_; }
+
+  void sum(Points points, PointChoice choice, const EqView* eq, size_t pairs, const Fr* challenge) override {
+    if (challenge) prepare(2 * pairs);
+    const BindChallenge bind = challenge ? bind_challenge(*challenge) : BindChallenge{};
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      Fr* result = mailbox_->data() + g * Reports::kMaxSums;
+      with_round_kind(points, challenge != nullptr, eq != nullptr, [&](auto p, auto fused, auto with_eq) {
+        TermsBody<p(), fused(), with_eq()> body{};
+        fill(groups_[g], body.tables, body.steps, body.count);
+        body.pairs = pairs;
+        body.challenge = bind;
+        body.choice = choice;
+        launch_round(body, eq, pairs, reports_.to(result), stream_);
+        count(groups_[g], body.kSums, eq != nullptr, pairs);
+      });
+    }
+    sums_ = points == Points::kEndLeading ? 2 : points == Points::kEndLeadingTwo ? 3 : 1;
+    if (!challenge) return;
+    for (const size_t j : idle_) bind_table(j, 2 * pairs, bind);
+    adopt(2 * pairs);
+  }
+
+  std::vector<Fr> collect(const SplitEq* eq, size_t pairs) override {
+    Mailbox::wait(stream_);
+    std::vector<Fr> sums(static_cast<size_t>(sums_), Fr::zero());
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      for (size_t k = 0; k < sums.size(); ++k) {
+        const Fr& sum = mailbox_->data()[g * Reports::kMaxSums + k];
+        sums[k] += groups_[g].coefficient == Fr::one() ? sum : groups_[g].coefficient * sum;
+      }
+    }
+    const Fr constants = eq ? constant_ : constant_ * Fr::from_uint64(pairs);
+    sums[0] += constants;
+    if (sums_ == 3) sums[2] += constants;
+    return sums;
+  }
+
+  void bind(size_t half, const Fr& challenge) override {
+    prepare(half);
+    const BindChallenge bind = bind_challenge(challenge);
+    for (size_t j = 0; j < columns_.size(); ++j) bind_table(j, half, bind);
+    adopt(half);
+  }
+
+  std::vector<Fr> finals() override {
+    std::vector<Fr> values(columns_.size());
+    for (size_t j = 0; j < columns_.size(); ++j) {
+      const Column& c = columns_[j];
+      if (c.type == ColumnType::kField) {
+        copy_to_host(&values[j], c.data, sizeof(Fr), stream_);
+      } else {
+        visit_integers(c, [&](auto* data) {
+          std::decay_t<decltype(*data)> value{};
+          copy_to_host(&value, data, sizeof value, stream_);
+          values[j] = to_field(value);
+        });
+      }
+    }
+    return values;
+  }
+
+ private:
+  void add_term(const SumcheckTerm& term, std::vector<bool>& seen) {
+    if (term.factors.empty()) {
+      constant_ += term.coefficient;
+      return;
+    }
+    Group& group = group_for(term);
+    for (size_t k = 0; k < term.factors.size(); ++k) {
+      const int table = term.factors[k];
+      auto at = std::find(group.tables.begin(), group.tables.end(), table);
+      if (at == group.tables.end()) at = group.tables.insert(at, table);
+      const bool binds = !seen[static_cast<size_t>(table)];
+      seen[static_cast<size_t>(table)] = true;
+      group.steps.push_back({static_cast<uint8_t>(at - group.tables.begin()), k == 0, k + 1 == term.factors.size(),
+                             static_cast<int>(term.factors.size()) == degree_, binds});
+    }
+  }
+  Group& group_for(const SumcheckTerm& term) {
+    for (Group& group : groups_) {
+      if (group.coefficient == term.coefficient && group.tables.size() + term.factors.size() <= kMaxTables &&
+          group.steps.size() + term.factors.size() <= kMaxSteps) {
+        return group;
+      }
+    }
+    return groups_.emplace_back(Group{term.coefficient, {}, {}});
+  }
+
+  void fill(const Group& group, TableView* tables, Step* steps, int& count) const {
+    for (size_t j = 0; j < group.tables.size(); ++j) tables[j] = view(static_cast<size_t>(group.tables[j]));
+    std::copy(group.steps.begin(), group.steps.end(), steps);
+    count = static_cast<int>(group.steps.size());
+  }
+  TableView view(size_t j) const { return {columns_[j].data, bound_[j].data(), columns_[j].type}; }
+
+  void prepare(size_t half) {
+    for (Array<Fr>& room : bound_) {
+      if (!room) room = Array<Fr>(half, stream_);
+    }
+  }
+  void bind_table(size_t j, size_t half, const BindChallenge& challenge) {
+    launch(bind_kernel, looping(bind_kernel, half), stream_, view(j), half, challenge);
+  }
+  void adopt(size_t half) {
+    for (size_t j = 0; j < columns_.size(); ++j) {
+      columns_[j].type == ColumnType::kField ? count_field_mults(half) : count_small_mults(2 * half);
+      columns_[j] = field_column(bound_[j].data(), half);
+    }
+  }
+  // Products of field elements at `points` points.
+  static void count(const Group& group, int points, bool eq, size_t pairs) {
+    size_t terms = 0;
+    for (const Step& step : group.steps) terms += step.last;
+    count_field_mults(static_cast<size_t>(points) * pairs * (group.steps.size() - terms + (eq ? 1 : 0)));
+  }
+
+  std::vector<Column> columns_;   // the tables as they are now
+  std::vector<Array<Fr>> bound_;  // their room once they are bound
+  Stream stream_;
+  Reports reports_;
+  std::unique_ptr<Mailbox> mailbox_;
+  std::vector<Group> groups_;
+  std::vector<size_t> idle_;  // tables that no term reads
+  Fr constant_ = Fr::zero();  // sum of the terms without factors
+  int degree_ = 0;
+  int sums_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Prover> sumcheck(std::vector<Column> tables, int variables, std::vector<SumcheckTerm> terms,
+                                 int degree, std::optional<std::vector<Fr>> eq_point, Stream stream) {
+  return std::make_unique<SumcheckState>(std::make_unique<TermTables>(std::move(tables), terms, stream), variables,
+                                         degree, std::move(eq_point), std::nullopt, stream);
+}
+
+}  // namespace zkcore::cuda

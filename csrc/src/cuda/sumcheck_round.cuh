@@ -1,0 +1,106 @@
+// Sums over pairs of table entries, one grid a round: the frame that all sumchecks share.
+//
+//   sum over x of E(x) * f(x),  E(x) = outer[x / 256] * inner[x % 256], or 1
+//
+// A thread keeps x % 256, so the inner factor is applied once to its whole sum and an index costs one product
+// with the outer entry, whose reduction is delayed. `Body` supplies f at K points of the round's variable.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "cuda/sums.cuh"
+
+namespace zkcore::cuda {
+
+// eq over the variables after the current one; inner has kBlock entries, or as many as there are indices.
+struct EqView {
+  const Fr* outer;
+  const Fr* inner;
+  unsigned inner_mask;
+};
+
+// The points of a round. q has degree e: its values at one end (0 or 1) and, if e >= 2, its leading
+// coefficient are summed in one pass, the value at 2 too if e = 3. Other points come one by one.
+enum class Points { kEnd, kEndLeading, kEndLeadingTwo, kSingle };
+
+template <Points kPoints>
+inline constexpr int kPointCount = kPoints == Points::kEndLeading      ? 2
+                                   : kPoints == Points::kEndLeadingTwo ? 3
+                                                                       : 1;
+
+// For kEnd...: whether the end is 1. For kSingle: the point.
+struct PointChoice {
+  int x;
+};
+
+// Calls fn(k, value, leading) for each point of a linear function with values lo and hi at 0 and 1.
+template <Points kPoints, class Fn>
+__device__ __forceinline__ void at_points(const Fr& lo, const Fr& hi, PointChoice choice, Fn&& fn) {
+  if constexpr (kPoints == Points::kSingle) {
+    const Fr step = hi - lo;
+    Fr value = hi;
+    for (int i = 1; i < choice.x; ++i) value += step;
+    fn(0, choice.x == 0 ? lo : value, false);
+  } else {
+    fn(0, choice.x ? hi : lo, false);
+    if constexpr (kPoints != Points::kEnd) {
+      const Fr step = hi - lo;
+      fn(1, step, true);
+      if constexpr (kPoints == Points::kEndLeadingTwo) fn(2, hi + step, false);
+    }
+  }
+}
+
+// Body: kSums, kEq; add(index, eq, sums), where eq means nothing without kEq.
+template <class Body>
+__global__ void __launch_bounds__(kBlock, 2) round_kernel(Body body, EqView eq, size_t pairs, Report report) {
+  ProductSum sums[Body::kSums];
+  for (size_t row = blockIdx.x; row * kBlock < pairs; row += gridDim.x) {
+    const size_t i = row * kBlock + threadIdx.x;
+    if (i >= pairs) break;
+    Fr weight = Fr::zero();
+    if constexpr (Body::kEq) weight = load(eq.outer + row);
+    body.add(i, weight, sums);
+  }
+  Fr totals[Body::kSums];
+  Fr scale = Fr::zero();
+  if constexpr (Body::kEq) scale = load(eq.inner + (threadIdx.x & eq.inner_mask));
+#pragma unroll
+  for (int k = 0; k < Body::kSums; ++k) {
+    totals[k] = sums[k].total();
+    if constexpr (Body::kEq) totals[k] *= scale;
+  }
+  grid_sum<Body::kSums>(totals, report);
+}
+
+// `pairs` > 0.
+template <class Body>
+void launch_round(const Body& body, const EqView* eq, size_t pairs, const Report& report, Stream stream) {
+  Shape shape = looping(round_kernel<Body>, pairs);
+  shape.grid.x = std::min(shape.grid.x, Reports::kMaxBlocks);
+  launch(round_kernel<Body>, shape, stream, body, eq ? *eq : EqView{}, pairs, report);
+}
+
+// Calls fn with the compile-time forms of `points`, fused (a challenge is bound on the way) and eq.
+template <class Fn>
+void with_round_kind(Points points, bool fused, bool eq, Fn&& fn) {
+  const auto with_eq = [&](auto p, auto f) {
+    eq ? fn(p, f, std::true_type{}) : fn(p, f, std::false_type{});
+  };
+  const auto with_fused = [&](auto p) {
+    fused ? with_eq(p, std::true_type{}) : with_eq(p, std::false_type{});
+  };
+  switch (points) {
+    case Points::kEnd:
+      return with_fused(std::integral_constant<Points, Points::kEnd>{});
+    case Points::kEndLeading:
+      return with_fused(std::integral_constant<Points, Points::kEndLeading>{});
+    case Points::kEndLeadingTwo:
+      return with_fused(std::integral_constant<Points, Points::kEndLeadingTwo>{});
+    case Points::kSingle:
+      return with_eq(std::integral_constant<Points, Points::kSingle>{}, std::false_type{});
+  }
+}
+
+}  // namespace zkcore::cuda

@@ -1,0 +1,93 @@
+"""Which parts of a configuration go together. Pairs that do not are reported all at once, by name, with the choices
+that work. Parts state their needs as class attributes; what they do not state, they do not need:
+
+    strategy, op    needs_virtual_outputs   function values must stay uncommitted
+    strategy        lookup_trees            the values of strategy.lookup_trees that mean something to it
+    scheme          hides                   False: its commitments and openings show what is inside
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from zkcore.config import Config
+from zkcore.errors import ConfigError
+from zkcore.registry import Offer, Registry, op_kind
+
+if TYPE_CHECKING:
+    from zkcore.subprotocols.lookup import LookupArgument
+
+TREES = ("one", "each_layer")
+
+
+def check(config: Config, registry: Registry) -> None:
+    """Raises ConfigError. Unknown names are the registry's business."""
+    problems = [*_virtual(config, registry), *_trees(config, registry), *_hiding(config, registry), *_segments(config)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _virtual(config: Config, registry: Registry) -> Iterator[str]:
+    """Strategies and ops that rely on uncommitted function values, under an argument that must commit them."""
+    argument: LookupArgument = registry.lookup_argument(config.lookup)()
+    if argument.virtual_outputs:
+        return
+    able = [o.name for o in registry.offered("lookup argument") if o.factory().virtual_outputs]
+    attention = op_kind("attention"), config.model.attention.name
+    for key, kind, name in (("strategy.name", "strategy", config.strategy.name), ("model.attention.name", *attention)):
+        if _need(registry.offers.get((kind, name))):
+            others = [o.name for o in registry.offered(kind) if not _need(o)]
+            yield (
+                f"{key}: {name} and lookup: {config.lookup} do not go together: {name} needs function values that stay "
+                f"virtual, {config.lookup} commits them. Choose lookup: {_any(able)}, or {key}: {_any(others)}"
+            )
+
+
+def _need(offer: Offer | None) -> bool:
+    return bool(offer and getattr(offer.factory, "needs_virtual_outputs", False))
+
+
+def _trees(config: Config, registry: Registry) -> Iterator[str]:
+    name, trees = config.strategy.name, config.strategy.lookup_trees
+    if trees not in (known := _known_trees(registry.strategy(name))):
+        others = [o.name for o in registry.offered("strategy") if trees in _known_trees(o.factory)]
+        yield (
+            f"strategy.lookup_trees: {trees} and strategy.name: {name} do not go together. "
+            f"Choose strategy.lookup_trees: {_any(known)}, or strategy.name: {_any(others)}"
+        )
+
+
+def _known_trees(strategy: Any) -> tuple[str, ...]:
+    return tuple(getattr(strategy, "lookup_trees", TREES))
+
+
+def _hiding(config: Config, registry: Registry) -> Iterator[str]:
+    name = config.commitment.name
+    if config.zero_knowledge and not _hides(registry.commitment_scheme(name)):
+        able = [o.name for o in registry.offered("commitment scheme") if _hides(o.factory)]
+        yield (
+            f"commitment.name: {name} and zero_knowledge: true do not go together: {name} hides nothing. "
+            f"Choose commitment.name: {_any(able)}, or zero_knowledge: false"
+        )
+
+
+def _hides(scheme: Any) -> bool:
+    return bool(getattr(scheme, "hides", True))
+
+
+def _segments(config: Config) -> Iterator[str]:
+    """A segment's table is one of the model's tables."""
+    model, attention = config.model, config.model.attention
+    widest = max((b for b in attention.zkattn.segment_bits if b != "auto"), default=0)
+    if attention.name == "zkattn" and widest > model.table_bits:
+        yield (
+            f"model.attention.zkattn.segment_bits: {widest} and model.table_bits: {model.table_bits} do not go "
+            f"together: a segment indexes a table. Choose segments of at most {model.table_bits} bits, or "
+            f"model.table_bits: {widest}" + ("" if widest <= 18 else ", which is beyond what tables may have")
+        )
+
+
+def _any(names: object) -> str:
+    found = sorted(str(n) for n in names) if isinstance(names, list | tuple) else []
+    return " or ".join(found) or "(none is installed)"

@@ -1,0 +1,184 @@
+"""How fast this machine is at what the estimate counts: each verb of the engine on two sizes, for what a call costs and
+what a unit costs. Takes about a second."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from zkcore.estimate.blank import Meter
+from zkcore.estimate.counting import CountingFixedBase, CountingKernels
+from zkcore.estimate.tally import Tally
+from zkcore.field.kernels import MODULUS, FixedBase, Kernels, Points
+from zkcore.subprotocols.fraction_tree import Run
+from zkcore.transcript.transcript import Toolbox
+
+Probe = Callable[[Kernels], object]
+
+
+@dataclass(frozen=True)
+class Price:
+    """Seconds."""
+
+    call: float = 0.0
+    unit: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """`written`: a byte written by an array operation. `product`: a multiplication in an exact einsum."""
+
+    verbs: Mapping[str, Price]
+    written: float
+    product: float
+
+    def seconds(self, tally: Tally) -> float:
+        """Verbs nobody measured are free: they are rare."""
+        prices = [(self.verbs.get(verb, Price()), w) for verb, w in tally.verbs.items()]
+        return sum(p.call * w.calls + p.unit * w.units for p, w in prices)
+
+
+def calibrate(tools: Toolbox) -> Rates:
+    prices: dict[str, Price] = {}
+    for verb, probes in _probes(tools).items():
+        prices[verb] = _price(tools.kernels, verb, probes, Rates(prices, 0, 0))
+    prices["blinders"] = Price(0.0, _time(_blinders, 3) / 64)
+    values = np.arange(1 << 19, dtype=np.int64)
+    factors = np.ones((4, 64, 64)), np.ones((4, 64, 32))
+    return Rates(
+        prices,
+        _time(lambda: values * 3, 5) / values.nbytes,
+        _time(lambda: np.einsum("htd,hdj->htj", *factors, optimize=True), 3) / (4 * 64 * 64 * 32),
+    )
+
+
+def _price(kernels: Kernels, verb: str, probes: tuple[Probe, Probe], known: Rates) -> Price:
+    """What is left of the probes' time when verbs that are known already are paid for."""
+    found = []
+    for probe in probes:
+        counting = CountingKernels(Meter())
+        probe(counting)
+        own = counting.tally.verbs.pop(verb)
+        found.append((max(0.0, _time(lambda p=probe: p(kernels), 3) - known.seconds(counting.tally)), own))  # type: ignore[misc]
+    (small, few), (large, many) = found
+    unit = max(
+        0.0, (large - small * many.calls / few.calls) / max(1.0, many.units - few.units * many.calls / few.calls)
+    )
+    return Price(max(0.0, small - unit * few.units) / few.calls, unit)
+
+
+def _time(work: Callable[[], object], repeats: int) -> float:
+    """The median; the first run, which fills caches, does not count."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def _blinders() -> None:
+    noise = os.urandom(64 * 64)
+    for i in range(64):
+        seed = noise[64 * i : 64 * i + 64] + noise[:64] + i.to_bytes(8, "big")
+        int.from_bytes(hashlib.sha512(seed).digest(), "big") % MODULUS
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+def _scalars(count: int) -> list[int]:
+    """Full-size, and the same in every run."""
+    digests = (hashlib.sha512(i.to_bytes(8, "big")).digest() for i in range(count))
+    return [int.from_bytes(d, "big") % MODULUS for d in digests]
+
+
+def _probes(tools: Toolbox) -> dict[str, tuple[Probe, Probe]]:
+    """By verb: a small and a large piece of work. Verbs that a probe also calls come before it."""
+    k, point = tools.kernels, _scalars(16)
+    wide = tools.generators.take("tensor", 2048)
+    table = {n: k.eq_table(point[:n]) for n in (3, 11, 14, 16)}
+    ints = {n: np.arange(-(1 << n - 1), 1 << n - 1, dtype=np.int64) % 4099 - 2048 for n in (3, 14, 16)}
+    field = {**_field_probes(point, table, ints), **_sumcheck_probes(point, table, ints)}
+    return {**field, **_curve_probes(k, wide, table, ints)}
+
+
+def _pair(make: Callable[[int], Probe], few: int, many: int) -> tuple[Probe, Probe]:
+    return make(few), make(many)
+
+
+def _field_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) -> dict[str, tuple[Probe, Probe]]:
+    narrow = {n: a.astype(np.int32) for n, a in z.items()}
+    return {
+        "eq_table": _pair(lambda n: lambda k: k.eq_table(point[:n]), 3, 16),
+        "contract_ints": _pair(lambda n: lambda k: k.contract(narrow[n], 1, len(narrow[n]) // 8, f[3]), 3, 16),
+        "contract_field": _pair(lambda n: lambda k: k.contract(f[n], 1, len(f[n]) // 8, f[3]), 3, 16),
+        "combine": _pair(lambda n: lambda k: k.combine([(3, f[n]), (5, f[n])], 0, 1 << n), 3, 14),
+        "multiply": _pair(lambda n: lambda k: k.multiply(f[n], f[n]), 3, 16),
+        "batch_inverse": _pair(lambda n: lambda k: k.batch_inverse(f[n]), 3, 14),
+        "scatter_add": _pair(lambda n: lambda k: k.scatter_add(z[n] + 2048, f[n], 4099), 3, 16),
+        "from_scalars": _pair(lambda n: lambda k: k.from_scalars(point * n), 1, 64),
+        "to_scalars": _pair(lambda n: lambda k: k.to_scalars(f[n]), 3, 11),
+    }
+
+
+def _sumcheck_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) -> dict[str, tuple[Probe, Probe]]:
+    def product(n: int) -> Probe:
+        return lambda k: _rounds(k.sumcheck([f[n], z[n]], [(1, (0, 1))], 2), n, point)
+
+    def run(n: int) -> Run:
+        return Run(z[n].astype(np.int8), point[0], [(point[1], z[n])])
+
+    def layers(n: int) -> Probe:
+        def work(k: Kernels) -> None:
+            tree = k.fraction_tree([run(n)], n)
+            for depth in range(n):
+                _rounds(tree.layer(depth, point[:depth], point[depth]), depth, point)
+
+        return work
+
+    return {
+        "sumcheck": _pair(product, 3, 16),
+        "tree": _pair(lambda n: lambda k: k.fraction_tree([run(n)], n), 3, 16),
+        "tree_sumcheck": _pair(layers, 3, 14),
+    }
+
+
+def _rounds(prover: Any, variables: int, point: list[int]) -> None:
+    for r in point[:variables]:
+        prover.round()
+        prover.bind(r)
+
+
+def _curve_probes(
+    k: Kernels, wide: Points, f: Mapping[int, Any], z: Mapping[int, Any]
+) -> dict[str, tuple[Probe, Probe]]:
+    fixed = k.fixed_base(wide[:9])
+    rows = np.ascontiguousarray(z[14].reshape(8, 2048))
+
+    scalars = _scalars(9)
+
+    def commit(column: Any) -> Probe:
+        blinds = f[11][: len(column)]
+        return lambda k: k.commit_rows(wide, column, blinds, fixed)
+
+    return {
+        "fixed_base": _pair(lambda n: lambda k: _same(k, fixed).combine(scalars[:n]), 1, 9),
+        "fixed_base_table": _pair(lambda n: lambda k: k.fixed_base(wide[:n]), 1, 3),
+        "encode": _pair(lambda n: lambda k: k.encode(wide[:n]), 1, 64),
+        "msm": _pair(lambda n: lambda k: k.msm(wide[:n], f[11][:n]), 16, 2048),
+        "fold_points": _pair(lambda n: lambda k: k.fold_points(wide[: 8 * n], f[3]), 1, 64),
+        "commit_ints": (commit(rows[:1, :8].copy()), commit(rows)),
+        "commit_field": (commit(f[3].reshape(1, 8, 4)), commit(f[11].reshape(1, 2048, 4))),
+    }
+
+
+def _same(kernels: Kernels, fixed: FixedBase) -> FixedBase:
+    """What these kernels' `fixed_base` returns, without making it again."""
+    return CountingFixedBase(kernels.tally) if isinstance(kernels, CountingKernels) else fixed
