@@ -57,8 +57,8 @@ def commit(
     codec = TextCodec(checkpoint.tokenizer_file(model_dir))
     real = parts.family.weights(architecture, checkpoint.load_tensors(model_dir))
     report.stage("calibrate")
-    calibration, held_out = (_windows(config, architecture, codec.encode(text)) for text in texts)
-    setup = Setup(parts, architecture, _calibrated(parts, architecture, real, calibration))
+    calibration, held_out = (windows(config, architecture, codec.encode(text)) for text in texts)
+    setup = Setup(parts, architecture, calibrated(parts, architecture, real, calibration))
     weights = _quantised(setup, real)
     tools = toolbox(cache_dir)
     report.stage("commit")
@@ -78,7 +78,7 @@ def commit(
     return Committed(parameters, len(public), accuracy, sections)
 
 
-def _windows(config: Config, architecture: Architecture, tokens: tuple[int, ...]) -> list[tuple[int, ...]]:
+def windows(config: Config, architecture: Architecture, tokens: tuple[int, ...]) -> list[tuple[int, ...]]:
     """A text in pieces that the model can read."""
     if architecture.max_positions < 2:
         raise ModelError("config.json: max_position_embeddings must be at least 2")
@@ -91,13 +91,13 @@ def _windows(config: Config, architecture: Architecture, tokens: tuple[int, ...]
     return cut
 
 
-def _calibrated(
-    parts: Parts, architecture: Architecture, real: Mapping[str, torch.Tensor], windows: list[tuple[int, ...]]
+def calibrated(
+    parts: Parts, architecture: Architecture, real: Mapping[str, torch.Tensor], texts: list[tuple[int, ...]]
 ) -> quantisation.Quantisation:
     c = parts.config
     doubles = {n: w.double() for n, w in real.items()}
-    to_come = passes.scales_to_come(c.model)
-    seen = passes.observe(parts.family, architecture, to_come, parts.registry, doubles, windows)
+    to_come = quantisation.to_come(c.model)
+    seen = passes.observe(parts.family, architecture, to_come, parts.registry, doubles, texts)
     if bad := sorted(kind for kind, value in seen.items() if not math.isfinite(value)):
         raise ModelError(f"on the calibration text, {', '.join(bad)} overflow even in floating point")
     largest: dict[str, float] = {}

@@ -218,6 +218,14 @@ class Cheat(Transcript):
         self.event(label)
         return self.drawn[label][-1]
 
+    def multiply(self, a: Number, b: Number) -> Number:
+        """The keys of lies about products are ("product", n); they are committed in finish()."""
+        product = super().multiply(a, b)
+        if isinstance(a, Value) and isinstance(b, Value) and isinstance(product, Value):
+            [told] = self.told("product", [number(product)])
+            self._ledger.numbers[-1] = product.number = told
+        return product
+
     def require_zero(self, value: Number, guard: str) -> None:
         self.residual[guard].append(number(value))
         super().require_zero(value, guard)
@@ -472,6 +480,17 @@ def two_weights() -> Case:
 
 
 @cache
+def summed(false: int = 0) -> Case:
+    """The same, the sum being a tensor of its own."""
+    b = Builder(2)
+    v, w = b.weight("v", (3, 2), -2, 1), b.weight("w", (3, 2), -2, 1)
+    total = b.linear("total", "io", v["io"] + w["io"] * 2 - 1)
+    public(b, "truth", X + 2 * X[::-1] - 1 + np.array([[false, 0], [0, 0], [0, 0]]))
+    b.zero("tie", "io", total["io"] - b.tensors["truth"]["io"])
+    return Case(freeze(b), {"v": X, "w": X[::-1].copy()}).committed()
+
+
+@cache
 def ranged(value: int = 1) -> Case:
     """Four committed numbers lie in [0, 4); the last is `value`."""
     b = Builder(2)
@@ -513,11 +532,13 @@ def padded(where: str = "") -> Case:
     elif where == "axis summed later":
         w[0, 3] = 5
     b = Builder(2)
-    acc = b.einsum("acc", "im,mo->io", b.weight("v", (2, 3), -2, 1), b.weight("w", (3, 3), -2, 1))
+    weight = where == "summed axis"
+    left = b.weight("v", (2, 3), -2, 1) if weight else b.public("v", Dense(v[:, :3], -2, 1))
+    acc = b.einsum("acc", "im,mo->io", left, b.weight("w", (3, 3), -2, 1))
     rows = b.einsum("rows", "io->i", acc)
     public(b, "truth", (v @ w).sum(1))
     b.zero("tie", "i", rows["i"] - b.tensors["truth"]["i"])
-    return Case(freeze(b), {"v": v, "w": w}, log_width=4).committed()
+    return Case(freeze(b), {"v": v, "w": w} if weight else {"w": w}, log_width=4).committed()
 
 
 def scalars(values: Sequence[int]) -> FieldArray:

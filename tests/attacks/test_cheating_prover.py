@@ -9,7 +9,7 @@ attack is real, and nothing else stood in its way.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -30,7 +30,6 @@ from zkcore.models.family import Sequence
 from zkcore.models.llama import Llama, LlamaArchitecture
 from zkcore.models.quantisation import Quantisation
 from zkcore.models.rope import RopeSpec
-from zkcore.ops.tables import exp_table
 from zkcore.plugins import build_registry
 from zkcore.polynomial.point import padded
 from zkcore.strategy.per_layer import PerLayer
@@ -87,7 +86,7 @@ NUMBERS = Quantisation(
     ),
     hidden=8,
     activations={"attention_in": 6, "q": 4, "k": 4, "v": 5, "mlp_in": 6, "gate": 5, "act": 5, "mid": 4, "final": 6},
-    weights=dict.fromkeys(("q", "k", "v", "o", "gate", "up", "down", "head"), 6),
+    weights=dict.fromkeys(("q", "k", "v", "o", "gate", "up", "down", "head", "final_gain"), 6),
     norm=20,
     epsilon=2,
     index_bits=8,
@@ -95,21 +94,28 @@ NUMBERS = Quantisation(
     reciprocal=20,
 )
 PROMPT = (3, 1, 4, 1, 5, 9)
-EXP = exp_table(8, 8, -3, 6)
 Arrays = dict[str, Array]
+
+
+def build(tokens: tuple[int, ...], shape: LlamaArchitecture, config: StrategyConfig) -> tuple[ModelGraph, System]:
+    """One token follows the prompt."""
+    graph = Llama().graph(shape, NUMBERS, build_registry(()), Sequence(tokens, len(tokens) - 1))
+    return graph, PerLayer(config).expand(graph, NUMBERS.bits.table_bits)
 
 
 @cache
 def graph_of(tokens: tuple[int, ...]) -> tuple[ModelGraph, System]:
-    """One token follows the prompt."""
-    graph = Llama().graph(LLAMA, NUMBERS, build_registry(()), Sequence(tokens, len(tokens) - 1))
-    return graph, PerLayer(StrategyConfig()).expand(graph, NUMBERS.bits.table_bits)
+    return build(tokens, LLAMA, StrategyConfig())
 
 
 @cache
 def model() -> Arrays:
+    return random_weights(graph_of((*PROMPT, 0))[0])
+
+
+def random_weights(graph: ModelGraph) -> Arrays:
     rng, out = np.random.default_rng(3), {}
-    for name, w in graph_of((*PROMPT, 0))[0].weights().items():
+    for name, w in graph.weights().items():
         scale = 180 if name == "embed" else 64 / w.shape[0] ** 0.5
         out[name] = np.clip(np.rint(rng.normal(size=w.shape) * scale), w.lo, w.hi).astype(np.int64)
     return out
@@ -295,6 +301,22 @@ def test_the_truth() -> None:
         assert np.array_equal(c.witness().array(name), values), name
     assert unsatisfied(c.system, c.witness()) == []
     assert c.outcome(CLEAR) == c.outcome(HIDING) == (set(), "")
+
+
+@pytest.mark.parametrize("trees", ["one", "each_layer"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_truth_in_two_tiles(trees: str, tied: bool) -> None:
+    """18 positions in tiles of 16; a masked cell of the second diagonal tile is no more open than one of the first."""
+    config = StrategyConfig.model_validate({"lookup_trees": trees})
+    shape, prompt = LLAMA.model_copy(update={"tied": tied}), tuple(k * 7 % 23 for k in range(18))
+    graph, system = build((*prompt, 0), shape, config)
+    weights, follow = random_weights(graph), attacks.followers(system, graph)
+    honest = Witness(system, tools().kernels, attacks.blank(system, weights), follow)
+    graph, system = build((*prompt, int(honest.array("logits.y")[0].argmax())), shape, config)
+    c = Case(system, attacks.blank(system, weights), follow)
+    assert c.outcome(CLEAR) == (set(), "")
+    lies = {f"{A}e": put(1, 0, 2, 0, 1)}
+    assert replace(c, tamper=attacks.lying(follow, lies)).outcome(CLEAR)[1].endswith("values")
 
 
 def test_lies_that_pay() -> None:

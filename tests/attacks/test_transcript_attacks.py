@@ -41,6 +41,7 @@ from tests.attacks.kit import (
     scalars,
     shifted,
     small,
+    summed,
     symmetric,
     two_tables,
     two_weights,
@@ -70,6 +71,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "defined": defined,
     "padded": padded,
     "two tables": two_tables,
+    "summed": summed,
 }
 
 
@@ -186,6 +188,7 @@ WALKS = {
     "false output": Walk(lambda: matmul(FALSE), {"tie"}),
     "false accumulator": Walk(lambda: matmul(FALSE), {"acc"}, (CLAIM,)),
     "false weight": Walk(lambda: matmul(FALSE), {"opening"}, (CLAIM, Step("acc", ("evaluations", 1)))),
+    "false sum": Walk(lambda: summed(FALSE), {"total"}, (CLAIM,)),
     "false transpose": Walk(lambda: symmetric(FALSE), {"turned"}, (Step("tie", ("evaluations", 0), (0, 1)),)),
     "contradicting claims": Walk(symmetric, {"acc merge"}, lies=CONTRADICTION),
     "false merged value": Walk(symmetric, {"acc"}, (Step("acc merge", ("merged", 0)),), CONTRADICTION),
@@ -338,6 +341,16 @@ def test_a_commitment_has_the_rows_its_shape_demands(hiding: bool) -> None:
     ):
         bad = replace(case, weights={"v": (a, None), "w": (b, None)})  # type: ignore[dict-item]
         assert bad.rejection(proof, hiding) == "wrong number of commitment rows"
+
+
+# --- products ---
+def test_tampered_products() -> None:
+    """A false root, and a product that makes up for it: all guards hold but the product's own constraint."""
+    case = ranged(7)
+    lies = corrected(case, {}, Step("lookups", ("root", 0)), Step("lookups layer", ("product", 0)))
+    forged = case.forge(lies)
+    assert forged.guards == ["constraints"]
+    assert case.rejection(forged.proof) == "constraints"
 
 
 # --- padding ---

@@ -169,6 +169,29 @@ def test_padding_that_is_wrongly_trusted(monkeypatch: pytest.MonkeyPatch) -> Non
         check_op(RmsNorm(10, 1, 3, 12), {"x": activation(sample((1, 3, 5), 8), 8, positions=0)}, hiding=False)
 
 
+@dataclass(frozen=True)
+class Untrue(CausalTiles):
+    """Half of its closed forms belong to another mask."""
+
+    wrong: str = ""
+
+    def evaluate(self, place: Any) -> int | None:
+        return (super().evaluate(place) or 0) + (self.wrong == "evaluate")
+
+    def paired(self, place: Any, other: Any) -> int | None:
+        return (super().paired(place, other) or 0) + (self.wrong == "paired")
+
+    def array(self) -> Any:
+        return super().array() * (2 if self.wrong == "interval" else 1)
+
+
+@pytest.mark.parametrize("wrong", ["evaluate", "paired", "interval"])
+def test_a_public_tensor_that_is_not_what_it_says(wrong: str) -> None:
+    op_suite.check_public(Untrue(2, 3))
+    with pytest.raises(Nonconformant, match=wrong):
+        op_suite.check_public(Untrue(2, 3, wrong=wrong))
+
+
 def test_an_interval_that_is_too_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(op_suite, "unsatisfied", lambda system, witness: [])
     define = Builder._define

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zkcore.errors import RangeError
 from zkcore.graph.public import Below, CausalTiles, Dense, OneHot
 from zkcore.graph.public import Select as Picks
+from zkcore.graph.tensor import PublicTensor
 from zkcore.models.rope import RopeSpec, tables
 from zkcore.ops.argmax import Argmax
 from zkcore.ops.attention import Attention, AttentionSettings
@@ -18,9 +19,29 @@ from zkcore.ops.glu import SILU, Glu, GluSettings
 from zkcore.ops.linear import Contract, Embedding, Replicate, Rope, Select
 from zkcore.ops.requantise import Requantise, Residual
 from zkcore.ops.rmsnorm import RmsNorm
-from zkcore.testing.op_suite import SIZES, Input, activation, check_op, public, sample, weight
+from zkcore.testing import attacks
+from zkcore.testing.op_suite import SIZES, Input, activation, check_op, check_public, public, sample, weight
 
 Integers = NDArray[np.int64]
+
+
+# --- what is public ---------------------------------------------------------------------------------------------------
+PUBLICS: list[PublicTensor] = [
+    OneHot((0, 2, 1, -1, 4, 4), (2, 3), 5, 3),
+    OneHot((0,), (1, 1), 1, 1),
+    Picks((0, 5, 3), (2, 3)),
+    Picks((0,), (1, 1)),
+    Below((0, 3, 5), 5),
+    Below((8, 1), 8),
+    Below((1,), 1),
+    Dense(sample((3, 5), 4), -8, 7, {(0,): 24}),
+    *(CausalTiles(tiles, tile) for tiles in (1, 2, 3, 4) for tile in (1, 2, 3, 4, 5)),
+]
+
+
+@pytest.mark.parametrize("source", PUBLICS, ids=lambda p: f"{type(p).__name__} {p.shape}")
+def test_public_tensors(source: PublicTensor) -> None:
+    check_public(source)
 
 
 # --- linear algebra ---------------------------------------------------------------------------------------------------
@@ -124,7 +145,9 @@ def test_rmsnorm(dim: int, gain: bool) -> None:
     inputs = {"x": activation(sample((1, 3, dim), 8, seed=dim), 8, positions=0)}
     if gain:
         inputs["gain"] = weight(sample((dim,), 6), 6)
-    check_op(RmsNorm(12, 1, 11 if gain else 6, 12), inputs, hiding=dim == 5)
+    op = RmsNorm(12, 1, 11 if gain else 6, 12)
+    follow = attacks.rmsnorm(op, "op.") if dim in (1, 5) else {}
+    check_op(op, inputs, hiding=dim == 5, follow=follow)
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 127, -128])
@@ -142,7 +165,8 @@ def test_rmsnorm_of_rows(epsilon: int) -> None:
 @pytest.mark.parametrize("ffn", SIZES)
 def test_glu(ffn: int) -> None:
     settings = GluSettings(bits=8, gate_acc=9, up_acc=7, gate=5, act=5, y=4)
-    check_op(Glu(SILU, settings), gated((1, 3, ffn), gate_bits=12, up_bits=8), hiding=ffn == 5)
+    follow = attacks.glu(settings, "op.", "gate") if ffn in (1, 5) else {}
+    check_op(Glu(SILU, settings), gated((1, 3, ffn), gate_bits=12, up_bits=8), hiding=ffn == 5, follow=follow)
 
 
 @pytest.mark.parametrize("value", [(0, 0), (-2048, -128), (2039, 127), (2039, -128)])
@@ -194,7 +218,8 @@ SETTINGS = AttentionSettings(
 @pytest.mark.parametrize("heads, tiles, tile", [(1, 1, 1), (1, 1, 2), (3, 1, 3), (1, 1, 5), (1, 3, 2), (3, 2, 1)])
 def test_attention(heads: int, tiles: int, tile: int) -> None:
     q, k, v = (sample((heads, tiles, tile, 4), bits, seed=s) for s, bits in enumerate((5, 5, 6)))
-    check_attention(q, k, v, hiding=(heads, tiles) != (1, 1))
+    several = (heads, tiles) != (1, 1)
+    check_attention(q, k, v, hiding=several, follow=attacks.attention(SETTINGS, "op.") if several else {})
 
 
 def test_attention_of_six_dimensions() -> None:
@@ -236,10 +261,11 @@ def test_attention_refuses_a_spread_beyond_the_table() -> None:
         Attention(narrow, 2).forward({"q": q, "k": k, "v": q})
 
 
-def check_attention(q: Integers, k: Integers, v: Integers, hiding: bool) -> None:
+def check_attention(q: Integers, k: Integers, v: Integers, hiding: bool, follow: attacks.Lies | None = None) -> None:
     _, tiles, tile, dim = q.shape
     settings = replace(SETTINGS, head_dim=dim)
-    check_op(Attention(settings, tile), {**heads_of(q, k, v), **maps(tiles, tile)}, samples=4, hiding=hiding)
+    inputs = {**heads_of(q, k, v), **maps(tiles, tile)}
+    check_op(Attention(settings, tile), inputs, samples=4, hiding=hiding, follow=follow or {})
 
 
 def heads_of(q: Integers, k: Integers, v: Integers) -> dict[str, Input]:

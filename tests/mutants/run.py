@@ -51,108 +51,397 @@ def mutant(file: str, old: str, new: str, tests: str, select: str) -> Mutant:
     return Mutant(f"zkcore/{file}.py", ((old, new),), tests, select)
 
 
-def known(file: str, label: str, value: object, select: str = "") -> Mutant:
+def known(file: str, label: str, value: int) -> Mutant:
     """The challenge is drawn and thrown away: the foreknown value of the attack takes its place."""
-    draw = f'challenge("{label}")'
-    path = ROOT / "zkcore" / f"{file}.py"
-    prefix = re.search(r"[\w.]*" + re.escape(draw), path.read_text())
-    whole = prefix.group() if prefix else draw
-    return mutant(file, whole, f"({whole} and {value})", ATTACKS, select or f"test_challenge and drawn and {label}")
+    found = re.search(rf'[\w.]*challenge\("{label}"\)', (ROOT / f"zkcore/{file}.py").read_text())
+    whole = found.group() if found else label
+    return mutant(
+        file, whole, f"({whole} and {value})", ATTACKS, " and ".join(["test_challenge", "drawn", *label.split()])
+    )
 
 
 GUARD = "test_each_guard_alone"
 FOLDED_MASK = (
     ("(folded.mask_row.refs, k.from_scalars([folded.r]))", "(folded.mask_row.refs, k.from_scalars([1]))"),
-    ("table[np.array(grid.position)]])", "k.combine([(folded.r, table[np.array(grid.position)])], 0, grid.tape.slots)])"),
+    (
+        "table[np.array(grid.position)]])",
+        "k.combine([(folded.r, table[np.array(grid.position)])], 0, grid.tape.slots)])",
+    ),
     ("blind += folded.r * k.to", "blind += k.to"),
     ("[folded.r * v % MODULUS for v in folded.mask]", "[v % MODULUS for v in folded.mask]"),
 )
 
 MUTANTS: dict[str, Mutant] = {
     # what the protocol demands
-    "zero check": mutant("backward", "t.require_zero(value, relation.name)", "t.require_zero(value - value, relation.name)", ATTACKS, f"{GUARD} and output"),
-    "linear check": mutant("backward", "weighted([(1, value), (-1, claim.value)])", "weighted([(1, value), (-1, value)])", "tests/attacks/test_cheating_prover.py tests/conformance", ""),
-    "einsum check": mutant("subprotocols/einsum", "session.t.require_product([weight, *values], final, relation.name)", "session.t.require_product([weight, *values], session.t.multiply(weight, 0) * 0 + final * 0, '') if False else None", ATTACKS, f"{GUARD} and accumulator"),
-    "einsum indicator": mutant("subprotocols/einsum", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"),
+    "zero check": mutant(
+        "backward",
+        "t.require_zero(value, relation.name)",
+        "t.require_zero(value - value, relation.name)",
+        ATTACKS,
+        f"{GUARD} and output",
+    ),
+    "linear check": mutant(
+        "backward",
+        "weighted([(1, value), (-1, claim.value)])",
+        "weighted([(1, value), (-1, value)])",
+        ATTACKS,
+        f"{GUARD} and sum",
+    ),
+    "einsum check": mutant(
+        "subprotocols/einsum",
+        "session.t.require_product([weight, *values], final, relation.name)",
+        "session.t.require_product([weight, *values, 0], final * 0, relation.name)",
+        ATTACKS,
+        f"{GUARD} and accumulator",
+    ),
+    "einsum indicator": mutant(
+        "subprotocols/einsum", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"
+    ),
     "einsum clean": mutant("graph/builder", "clean = all(any(", "clean = any(any(", ATTACKS, "padding"),
-    "merge check": mutant("subprotocols/merge", "(-weight, value)]), f", "(0, value)]) * 0, f", ATTACKS, f"{GUARD} and contradicting"),
-    "merge drops claims": mutant("subprotocols/merge", "if len(claims) == 1:", "if claims:", ATTACKS, f"{GUARD} and contradicting"),
-    "no opening": mutant("backward", "self.scheme.open(t, self._openings(session))", "self._openings(session)", ATTACKS, f"{GUARD} or other_weights"),
-    "no inner product": mutant("commitment/hyrax", 'inner_product.prove(wire, "opening", instance)', "instance", ATTACKS, f"{GUARD} or other_weights"),
-    "pin": mutant("transcript/transcript", "self.require_zero(alone - value, \"pin\")", "self.require_zero(0 * alone - 0 * value, \"pin\")", ATTACKS, "pinned"),
+    "merge check": mutant(
+        "subprotocols/merge", "(-weight, value)]), f", "(0, value)]) * 0, f", ATTACKS, f"{GUARD} and contradicting"
+    ),
+    "merge drops claims": mutant(
+        "subprotocols/merge", "if len(claims) == 1:", "if claims:", ATTACKS, f"{GUARD} and contradicting"
+    ),
+    "no opening": mutant(
+        "backward",
+        "self.scheme.open(t, self._openings(session))",
+        "self._openings(session)",
+        ATTACKS,
+        f"{GUARD} or other_weights",
+    ),
+    "no inner product": mutant(
+        "commitment/hyrax",
+        'inner_product.prove(wire, "opening", instance)',
+        "instance",
+        ATTACKS,
+        f"{GUARD} or other_weights",
+    ),
+    "pin": mutant(
+        "transcript/transcript",
+        'self.require_zero(alone - value, "pin")',
+        'self.require_zero(0 * alone - 0 * value, "pin")',
+        ATTACKS,
+        "pinned",
+    ),
     "open claims": mutant("backward", "session.ledger.assert_empty()", "None", ATTACKS, "without_a_commitment"),
-    "two claims at one place": mutant("claim", "if self.get(claim.tensor, claim.place) is not None:", "if False:", CLAIM, ""),
+    "two claims at one place": mutant(
+        "claim", "if self.get(claim.tensor, claim.place) is not None:", "if False:", CLAIM, ""
+    ),
     "claims after discharge": mutant("claim", "if claim.tensor in self._closed:", "if False:", CLAIM, ""),
     "two commitments of one name": mutant("backward", "if name in self.committed:", "if False:", ATTACKS, "named_like"),
-    "weight's shape": mutant("backward", "if tensor.name in self.weights and", "if False and", ATTACKS, "another_shape"),
-    "weight's rows": mutant("commitment/hyrax", "if len(rows) != len(layout.row_ids) * POINT_BYTES:", "if False:", ATTACKS, "rows_its_shape"),
+    "weight's shape": mutant(
+        "backward", "if tensor.name in self.weights and", "if False and", ATTACKS, "another_shape"
+    ),
+    "weight's rows": mutant(
+        "commitment/hyrax", "if len(rows) != len(layout.row_ids) * POINT_BYTES:", "if False:", ATTACKS, "rows_its_shape"
+    ),
     # lookups
-    "root": mutant("subprotocols/fraction_tree", "t.require_zero(p, guard)", "t.require_zero(p * 0, guard)", ATTACKS, f"{GUARD} and outside"),
-    "root's inverse": mutant("subprotocols/fraction_tree", "t.require_product([q, inverse], 1,", "t.require_product([q, inverse * 0], 0,", ATTACKS, f"{GUARD} and inverse"),
-    "layer": mutant("subprotocols/fraction_tree", "(weight * batch, q0)]), q1], rest,", "(weight * batch, q0)]) * 0, q1 * 0], rest * 0,", ATTACKS, f"{GUARD} and root"),
-    "numerator leaves": mutant("subprotocols/logup_gkr", "weighted([(1, leaf.numerator), *((-w, v) for w, v in num)])", "weighted([(0, leaf.numerator), *((0, v) for w, v in num)])", ATTACKS, f"{GUARD} and numerator"),
-    "denominator leaves": mutant("subprotocols/logup_gkr", "weighted([(1, leaf.denominator), *((-w, v) for w, v in den), (-1, outside)])", "weighted([(0, leaf.denominator), *((0, v) for w, v in den)])", ATTACKS, f"{GUARD} and denominator"),
-    "table sum": mutant("subprotocols/logup_gkr", "t.require_zero(weighted([(1, final), *found]),", "t.require_zero(weighted([(1, final), *found]) * 0,", ATTACKS, f"{GUARD} and function"),
-    "definitions' tree": mutant("subprotocols/logup_gkr", '_prove(session, "definitions", blocks)', "None", ATTACKS, "pushforward"),
-    "tlookup equations": mutant("subprotocols/tlookup", "weighted([(1, final), *found]), guard", "weighted([(1, final), *found]) * 0, guard", ATTACKS, f"{GUARD} and inverses"),
+    "root": mutant(
+        "subprotocols/fraction_tree",
+        "t.require_zero(p, guard)",
+        "t.require_zero(p * 0, guard)",
+        ATTACKS,
+        f"{GUARD} and outside",
+    ),
+    "root's inverse": mutant(
+        "subprotocols/fraction_tree",
+        "t.require_product([q, inverse], 1,",
+        "t.require_product([q, inverse * 0], 0,",
+        ATTACKS,
+        f"{GUARD} and inverse",
+    ),
+    "layer": mutant(
+        "subprotocols/fraction_tree",
+        "(weight * batch, q0)]), q1], rest,",
+        "(weight * batch, q0)]) * 0, q1 * 0], rest * 0,",
+        ATTACKS,
+        f"{GUARD} and root",
+    ),
+    "numerator leaves": mutant(
+        "subprotocols/leaf_blocks",
+        "weighted([(1, leaf.numerator), *((-w, v) for w, v in num)])",
+        "weighted([(0, leaf.numerator), *((0, v) for w, v in num)])",
+        ATTACKS,
+        f"{GUARD} and numerator",
+    ),
+    "denominator leaves": mutant(
+        "subprotocols/leaf_blocks",
+        "weighted([(1, leaf.denominator), *((-w, v) for w, v in den), (-1, outside)])",
+        "weighted([(0, leaf.denominator), *((0, v) for w, v in den)])",
+        ATTACKS,
+        f"{GUARD} and denominator",
+    ),
+    "table sum": mutant(
+        "subprotocols/logup_gkr",
+        "t.require_zero(weighted([(1, final), *found]),",
+        "t.require_zero(weighted([(1, final), *found]) * 0,",
+        ATTACKS,
+        f"{GUARD} and function",
+    ),
+    "definitions' tree": mutant(
+        "subprotocols/logup_gkr", 'prove_blocks(session, "definitions", blocks)', "None", ATTACKS, "pushforward"
+    ),
+    "tlookup equations": mutant(
+        "subprotocols/tlookup",
+        "weighted([(1, final), *found]), guard",
+        "weighted([(1, final), *found]) * 0, guard",
+        ATTACKS,
+        f"{GUARD} and inverses",
+    ),
     # challenges
-    "zero point": mutant("backward", 'session.t.challenges("zero", num_vars(n))', 'tuple(c and 1 for c in session.t.challenges("zero", num_vars(n)))', ATTACKS, "test_challenge and drawn and zero"),
-    "round": mutant("transcript/rounds", 'r = draw("round")', 'r = draw("round") and 7', ATTACKS, "test_challenge and drawn and round"),
-    "round drawn early": Mutant("zkcore/transcript/rounds.py", (('        first, *rest = send(', '        r = draw("round")\n        first, *rest = send('), ('        r = draw("round")\n        w = ', "        w = ")), ATTACKS, "drawn_in_time"),
+    "zero point": mutant(
+        "backward",
+        'session.t.challenges("zero", num_vars(n))',
+        'tuple(c and 1 for c in session.t.challenges("zero", num_vars(n)))',
+        ATTACKS,
+        "test_challenge and drawn and zero",
+    ),
+    "round": mutant(
+        "transcript/rounds",
+        'r = draw("round")',
+        'r = draw("round") and 7',
+        ATTACKS,
+        "test_challenge and drawn and round",
+    ),
+    "round drawn early": Mutant(
+        "zkcore/transcript/rounds.py",
+        (
+            ("        first, *rest = send(", '        r = draw("round")\n        first, *rest = send('),
+            ('        r = draw("round")\n        w = ', "        w = "),
+        ),
+        ATTACKS,
+        "drawn_in_time",
+    ),
     "merge batch": known("subprotocols/merge", "merge", 1),
     "opening batch": known("commitment/hyrax", "opening batch", 1),
-    "lookup": mutant("subprotocols/logup_gkr", 'session.t.challenges("lookup", 2)', '(session.t.challenges("lookup", 2), (3, 1000))[1]', ATTACKS, "test_challenge and drawn and lookup"),
-    "lookup drawn early": Mutant("zkcore/subprotocols/logup_gkr.py", (("        tables = _tables(relations)\n        for table in tables:\n            mine = [r", '        gamma, beta = session.t.challenges("lookup", 2)\n        tables = _tables(relations)\n        for table in tables:\n            mine = [r'), ('        gamma, beta = session.t.challenges("lookup", 2)\n        compression', "        compression")), ATTACKS, "drawn_in_time"),
+    "lookup": mutant(
+        "subprotocols/logup_gkr",
+        'session.t.challenges("lookup", 2)',
+        '(session.t.challenges("lookup", 2), (3, 1000))[1]',
+        ATTACKS,
+        "test_challenge and drawn and lookup",
+    ),
+    "lookup drawn early": Mutant(
+        "zkcore/subprotocols/logup_gkr.py",
+        (
+            (
+                "        tables = _tables(relations)\n        for table in tables:\n            mine",
+                '        gamma, beta = session.t.challenges("lookup", 2)\n'
+                "        tables = _tables(relations)\n        for table in tables:\n            mine",
+            ),
+            ('        gamma, beta = session.t.challenges("lookup", 2)\n        compression', "        compression"),
+        ),
+        ATTACKS,
+        "drawn_in_time",
+    ),
     "definitions": known("subprotocols/logup_gkr", "definitions", 1),
-    "definition lookup": mutant("subprotocols/logup_gkr", 'session.t.challenges("definition lookup", 3)', '(session.t.challenges("definition lookup", 3), (3, 1000, 1))[1]', ATTACKS, "test_challenge and drawn and lookup"),
+    "definition lookup": mutant(
+        "subprotocols/logup_gkr",
+        'session.t.challenges("definition lookup", 3)',
+        '(session.t.challenges("definition lookup", 3), (3, 1000, 1))[1]',
+        ATTACKS,
+        "test_challenge and drawn and lookup",
+    ),
     "layer batch": known("subprotocols/fraction_tree", "layer batch", 1),
     "halves": known("subprotocols/fraction_tree", "halves", 3),
-    "tlookup inverses": mutant("subprotocols/tlookup", 'session.t.challenges("lookup", 2)', '(session.t.challenges("lookup", 2), (3, 1000))[1]', ATTACKS, "test_challenge and drawn and inverses"),
+    "tlookup inverses": mutant(
+        "subprotocols/tlookup",
+        'session.t.challenges("lookup", 2)',
+        '(session.t.challenges("lookup", 2), (3, 1000))[1]',
+        ATTACKS,
+        "test_challenge and drawn and inverses",
+    ),
     "tlookup equations batch": known("subprotocols/tlookup", "equations", 1),
     "fold": known("transcript/blind", "fold", 1),
     "matrix batch": known("transcript/blind", "matrix batch", 1),
-    "constraint point": mutant("transcript/blind", 'wire.challenge("constraint point") for', '(wire.challenge("constraint point") and 1) for', ATTACKS, "test_challenge and drawn and constraint"),
-    "scale": mutant("transcript/inner_product", 'wire.challenge(f"{label} scale")', '(wire.challenge(f"{label} scale") and 5)', ATTACKS, "inner_product_challenge and drawn and scale"),
-    "halving": mutant("transcript/inner_product", 'wire.challenge(f"{label} halving")', '(wire.challenge(f"{label} halving") and 4)', ATTACKS, "inner_product_challenge and drawn and halving"),
-    "answer": mutant("transcript/inner_product", 'wire.challenge(f"{label} answer")', '(wire.challenge(f"{label} answer") and 9)', ATTACKS, "inner_product_challenge and drawn and answer"),
+    "constraint point": mutant(
+        "transcript/blind",
+        'wire.challenge("constraint point") for',
+        '(wire.challenge("constraint point") and 1) for',
+        ATTACKS,
+        "test_challenge and drawn and constraint",
+    ),
+    "scale": mutant(
+        "transcript/inner_product",
+        'wire.challenge(f"{label} scale")',
+        '(wire.challenge(f"{label} scale") and 5)',
+        ATTACKS,
+        "inner_product_challenge and drawn and scale",
+    ),
+    "halving": mutant(
+        "transcript/inner_product",
+        'wire.challenge(f"{label} halving")',
+        '(wire.challenge(f"{label} halving") and 4)',
+        ATTACKS,
+        "inner_product_challenge and drawn and halving",
+    ),
+    "answer": mutant(
+        "transcript/inner_product",
+        'wire.challenge(f"{label} answer")',
+        '(wire.challenge(f"{label} answer") and 9)',
+        ATTACKS,
+        "inner_product_challenge and drawn and answer",
+    ),
     # the blind argument
-    "product constraint": mutant("transcript/transcript", "self._ledger.tape.products.append((a.node, b.node, product.node))", "self._ledger.tape.products.append((a.node, b.node, self._ledger.tape.combine([(0, product)]).node)) if False else self._ledger.tape.zeros.append(self._ledger.tape.combine([(0, product)]).node)", ATTACKS, "every_number_counts and hiding"),
-    "last product": mutant("transcript/transcript", "tape.products.append((left.node, b.node, right.node))", "tape.zeros.append(linear([(0, left), (0, b), (0, right)], tape).node)", ATTACKS, f"{GUARD} and hiding"),
-    "constraints": mutant("transcript/blind", 'wire.require_equal("constraints",', '(lambda *_: None)("constraints",', ATTACKS, "each_equation or every_element"),
-    "matrices": mutant("transcript/blind", 'wire.require_equal("matrices",', '(lambda *_: None)("matrices",', ATTACKS, "each_equation or every_element"),
-    "error row": mutant("transcript/blind", "wire.require_group_zero(label,", "(lambda *_: None)(label,", ATTACKS, "each_equation or every_element"),
-    "witness row": mutant("transcript/blind", 'inner_product.prove(wire, "witness row", instance)', "instance", ATTACKS, "each_equation or every_element"),
+    "product constraint": mutant(
+        "transcript/transcript",
+        "self._ledger.tape.products.append((a.node, b.node, product.node))",
+        "self._ledger.tape.zeros.append(linear([(0, a), (0, b), (0, product)]).node)",
+        ATTACKS,
+        "tampered_products",
+    ),
+    "last product": mutant(
+        "transcript/transcript",
+        "tape.products.append((left.node, b.node, right.node))",
+        "tape.zeros.append(linear([(0, left), (0, b), (0, right)], tape).node)",
+        ATTACKS,
+        f"{GUARD} and hiding",
+    ),
+    "constraints": mutant(
+        "transcript/blind",
+        'wire.require_equal("constraints",',
+        '(lambda *_: None)("constraints",',
+        ATTACKS,
+        "each_equation or every_element",
+    ),
+    "matrices": mutant(
+        "transcript/blind",
+        'wire.require_equal("matrices",',
+        '(lambda *_: None)("matrices",',
+        ATTACKS,
+        "each_equation or every_element",
+    ),
+    "error row": mutant(
+        "transcript/blind",
+        "wire.require_group_zero(label,",
+        "(lambda *_: None)(label,",
+        ATTACKS,
+        "each_equation or every_element",
+    ),
+    "witness row": mutant(
+        "transcript/blind",
+        'inner_product.prove(wire, "witness row", instance)',
+        "instance",
+        ATTACKS,
+        "each_equation or every_element",
+    ),
     "mask kept in its place": Mutant("zkcore/transcript/blind.py", FOLDED_MASK, ATTACKS, "mask_cannot_shift"),
-    "group equation": mutant("transcript/inner_product", "wire.require_group_zero(label,", "(lambda *_: None)(label,", ATTACKS, f"{GUARD} and weight"),
-    "value of an inner product": mutant("transcript/inner_product", "unit_scalar -= e * c * instance.value", "pass", ATTACKS, "test_inner_product"),
+    "group equation": mutant(
+        "transcript/inner_product",
+        "wire.require_group_zero(label,",
+        "(lambda *_: None)(label,",
+        ATTACKS,
+        f"{GUARD} and weight",
+    ),
+    "value of an inner product": mutant(
+        "transcript/inner_product", "unit_scalar -= e * c * instance.value", "pass", ATTACKS, "test_inner_product"
+    ),
     "tensors' own generators": mutant("commitment/hyrax", 'take("tensor"', 'take("message"', ATTACKS, "of_their_own"),
     "dead messages": mutant("transcript/transcript", "if dead:", "if False:", TRANSCRIPT, "dead"),
     "seal": mutant("transcript/transcript", "        if self._finished:", "        if False:", TRANSCRIPT, "seals"),
     "prover's refusal": mutant("transcript/channel", "raise WitnessError(guard)", "return", TRANSCRIPT, "refuses"),
     # the wire
-    "absorb": mutant("transcript/wire", "self.sponge.absorb(label, data)", "None", TRANSCRIPT, "every_byte or bound or order"),
-    "absorb, one end only": mutant("transcript/wire", "self.sponge.absorb(label, data)", "self.sponge.absorb(label, data[:1])", TRANSCRIPT, "every_byte"),
+    "absorb": mutant(
+        "transcript/wire", "self.sponge.absorb(label, data)", "None", TRANSCRIPT, "every_byte or bound or order"
+    ),
+    "absorb, one end only": mutant(
+        "transcript/wire",
+        "self.sponge.absorb(label, data)",
+        "self.sponge.absorb(label, data[:1])",
+        TRANSCRIPT,
+        "every_byte",
+    ),
     "absorb weights": mutant("transcript/wire", 'self.sponge.absorb("adopt", data)', "None", TRANSCRIPT, "bound"),
-    "statement": mutant("transcript/transcript", 'self._sponge.absorb("statement", statement)', "None", ATTACKS, "statement_reaches"),
+    "statement": mutant(
+        "transcript/transcript", 'self._sponge.absorb("statement", statement)', "None", ATTACKS, "statement_reaches"
+    ),
     "mode": mutant("transcript/transcript", 'b"hiding" if hiding else b"clear"', 'b"any"', TRANSCRIPT, "mode"),
     "framing": mutant("transcript/sponge", 'len(part).to_bytes(8, "big") + part', "part", TRANSCRIPT, "framing"),
-    "labels": mutant("transcript/sponge", "(self.state, label.encode(), data)", "(self.state, data)", TRANSCRIPT, "framing"),
-    "chaining": mutant("transcript/sponge", "(self.state, label.encode(), data)", "(label.encode(), data)", TRANSCRIPT, "framing or bound"),
-    "canonical scalars": mutant("transcript/wire", "if any(v >= MODULUS for v in values):", "if False:", BYTES, "second_encoding"),
+    "labels": mutant(
+        "transcript/sponge", "(self.state, label.encode(), data)", "(self.state, data)", TRANSCRIPT, "framing"
+    ),
+    "chaining": mutant(
+        "transcript/sponge",
+        "(self.state, label.encode(), data)",
+        "(label.encode(), data)",
+        TRANSCRIPT,
+        "framing or bound",
+    ),
+    "canonical scalars": mutant(
+        "transcript/wire", "if any(v >= MODULUS for v in values):", "if False:", BYTES, "second_encoding"
+    ),
     "trailing bytes": mutant("transcript/channel", "if self._at != len(self._proof):", "if False:", BYTES, "extended"),
-    "short proofs": mutant("transcript/channel", '        if len(data) != size:\n            raise ProofRejected("proof too short", label)', "        data = data.ljust(size, bytes(1))", BYTES, "truncated"),
+    "short proofs": mutant(
+        "transcript/channel",
+        '        if len(data) != size:\n            raise ProofRejected("proof too short", label)',
+        "        data = data.ljust(size, bytes(1))",
+        BYTES,
+        "truncated",
+    ),
     # hiding
-    "mask": mutant("transcript/blind", "*mask, u2 = wire.channel.blinders(tape.slots + 1)", "mask, [u2] = [0] * tape.slots, wire.channel.blinders(1)", HIDDEN, "blinder_for_each"),
-    "one mask for all": mutant("transcript/blind", "*mask, u2 = wire.channel.blinders(tape.slots + 1)", "[m, u2] = wire.channel.blinders(2); mask = [m] * tape.slots", HIDDEN, "blinder_for_each"),
-    "mask's scale": mutant("transcript/blind", "*mask, u2 = wire.channel.blinders(tape.slots + 1)", "mask, u2 = wire.channel.blinders(tape.slots), 0", HIDDEN, "blinder_for_each"),
-    "blinds of messages": mutant("transcript/transcript", "self.channel.blinders(1)[0]", "0", HIDDEN, "share_nothing or blinder_for_each"),
-    "blinds of products": mutant("transcript/blind", "wire.channel.blinders(1)[0] if", "0 if", HIDDEN, "share_nothing or blinder_for_each"),
-    "blinds of rows": mutant("transcript/wire", "blinds = self.blinders(count)", "blinds = self.kernels.from_scalars([0] * count)", HIDDEN, "guess or blinder_for_each"),
-    "one blind for all rows": mutant("transcript/wire", "blinds = self.blinders(count)", "blinds = np.repeat(self.blinders(1), count, axis=0)", HIDDEN, "blinder_for_each"),
-    "blinds of halvings": mutant("transcript/inner_product", "a, b = wire.channel.blinders(2) if", "a, b = (0, 0) if", HIDDEN, "share_nothing or blinder_for_each"),
-    "one nonce for both": mutant("transcript/inner_product", "a, b = wire.channel.blinders(2) if", "a, b = wire.channel.blinders(1) * 2 if", HIDDEN, "blinder_for_each"),
-    "system's randomness": mutant("transcript/channel", "noise = os.urandom(64 * count)", "noise = bytes(64 * count)", HIDDEN, "operating_system"),
-    "hedge": mutant("transcript/channel", "self._hedge = hashlib.sha512(self._hedge + data).digest()", "None", HIDDEN, "hedged"),
+    "mask": mutant(
+        "transcript/blind",
+        "*mask, u2 = wire.channel.blinders(tape.slots + 1)",
+        "mask, [u2] = [0] * tape.slots, wire.channel.blinders(1)",
+        HIDDEN,
+        "blinder_for_each",
+    ),
+    "one mask for all": mutant(
+        "transcript/blind",
+        "*mask, u2 = wire.channel.blinders(tape.slots + 1)",
+        "[m, u2] = wire.channel.blinders(2); mask = [m] * tape.slots",
+        HIDDEN,
+        "blinder_for_each",
+    ),
+    "mask's scale": mutant(
+        "transcript/blind",
+        "*mask, u2 = wire.channel.blinders(tape.slots + 1)",
+        "mask, u2 = wire.channel.blinders(tape.slots), 0",
+        HIDDEN,
+        "blinder_for_each",
+    ),
+    "blinds of messages": mutant(
+        "transcript/transcript", "self.channel.blinders(1)[0]", "0", HIDDEN, "share_nothing or blinder_for_each"
+    ),
+    "blinds of products": mutant(
+        "transcript/blind", "wire.channel.blinders(1)[0] if", "0 if", HIDDEN, "share_nothing or blinder_for_each"
+    ),
+    "blinds of rows": mutant(
+        "transcript/wire",
+        "blinds = self.blinders(count)",
+        "blinds = self.kernels.from_scalars([0] * count)",
+        HIDDEN,
+        "guess or blinder_for_each",
+    ),
+    "one blind for all rows": mutant(
+        "transcript/wire",
+        "blinds = self.blinders(count)",
+        "blinds = np.repeat(self.blinders(1), count, axis=0)",
+        HIDDEN,
+        "blinder_for_each",
+    ),
+    "blinds of halvings": mutant(
+        "transcript/inner_product",
+        "a, b = wire.channel.blinders(2) if",
+        "a, b = (0, 0) if",
+        HIDDEN,
+        "share_nothing or blinder_for_each",
+    ),
+    "one nonce for both": mutant(
+        "transcript/inner_product",
+        "a, b = wire.channel.blinders(2) if",
+        "a, b = wire.channel.blinders(1) * 2 if",
+        HIDDEN,
+        "blinder_for_each",
+    ),
+    "system's randomness": mutant(
+        "transcript/channel", "noise = os.urandom(64 * count)", "noise = bytes(64 * count)", HIDDEN, "operating_system"
+    ),
+    "hedge": mutant(
+        "transcript/channel", "self._hedge = hashlib.sha512(self._hedge + data).digest()", "None", HIDDEN, "hedged"
+    ),
     "counter of blinders": mutant("transcript/channel", 'self._drawn.to_bytes(8, "big")', 'b""', HIDDEN, "hedged"),
 }
 
@@ -177,13 +466,13 @@ def pytest(folder: Path, tests: str, select: str) -> subprocess.CompletedProcess
     )
 
 
-def verdict(name: str, m: Mutant, folder: Path) -> str:
+def verdict(m: Mutant, folder: Path) -> str:
     """Which test kills the mutant; SURVIVED if none does."""
     path = folder / m.file
     text = mutated = path.read_text()
     for old, new in m.edits:
         if mutated.count(old) == 0:
-            raise SystemExit(f"{name}: not found in {m.file}, update the table: {old}")
+            return f"SURVIVED (update the table: not found in {m.file}: {old})"
         mutated = mutated.replace(old, new)
     path.write_text(mutated)
     try:
@@ -202,7 +491,7 @@ def control(chosen: dict[str, Mutant], folder: Path) -> None:
         selected = " or ".join(f"({m.select})" for m in chosen.values() if m.tests == tests and m.select)
         run = pytest(folder, tests, selected)
         if run.returncode:
-            raise SystemExit(f"the tests fail without a mutation:\n{run.stdout[-3000:]}")
+            raise SystemExit(f"the tests fail without a mutation:\n{run.stdout[-3000:]}{run.stderr[-1000:]}")
 
 
 def main(parts: list[str]) -> int:
@@ -218,7 +507,7 @@ def main(parts: list[str]) -> int:
         def go(item: tuple[str, Mutant]) -> tuple[str, str]:
             folder = free.pop()
             try:
-                return item[0], verdict(*item, folder)
+                return item[0], verdict(item[1], folder)
             finally:
                 free.append(folder)
 

@@ -217,6 +217,12 @@ def test_the_example_is_a_llama_checkpoint() -> None:
     assert json.loads(tokenizer_file(EXAMPLE))["model"]["type"] == "BPE"
 
 
+def test_weights_without_the_provers_packages_name_the_extra(sharded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ModelError, match=re.escape("zkcore[prove]")):
+        load_tensors(sharded)
+
+
 def test_config_and_tokenizer_need_no_torch() -> None:
     code = (
         "import sys; from pathlib import Path; from zkcore.models import checkpoint as c; "

@@ -78,6 +78,8 @@ class Builder:
         size: dict[str, int] = {}
         for expr in exprs:
             for _, n, letters in expr.terms:
+                if len(set(letters)) != len(letters):
+                    raise GraphError(f"{n}: a letter twice in {letters!r}; a diagonal is no multilinear evaluation")
                 for x, k in zip(letters, self.tensors[n].shape, strict=True):
                     if size.setdefault(x, k) != k:
                         raise GraphError(f"{n}: axis {x} has {k} cells, elsewhere {size[x]}")
@@ -102,8 +104,8 @@ class Builder:
         factors, out = Relation("einsum", "", spec, ()).factors()
         exprs = tuple(t[f] for t, f in zip(ins, factors, strict=True))
         size = self.sizes(exprs)
-        if not set(out) <= set(size):
-            raise GraphError(f"{name}: an output axis that no factor has")
+        if not set(out) <= set(size) or len(set(out)) != len(out):
+            raise GraphError(f"{name}: an output axis that no factor has, or one twice")
         lo, hi = product_interval(ins, factors, out, size)
         clean = all(any(x in f and t.clean for t, f in zip(ins, factors, strict=True)) for x in out)
         full = self._name(name)
@@ -143,6 +145,8 @@ class Builder:
             raise GraphError(f"{full}: another table is already called {table.name}")
         for e in columns:
             self.interval(e)  # both sides below 2^253: equal mod r means equal
+        if mask and not (mask[0].kind == "public" and 0 <= mask[0].lo <= mask[0].hi <= 1):
+            raise GraphError(f"{full}: a mask must be public, of zeros and ones")
         if mask and (mask[0].kind != "public" or mask[0].lo < 0 or mask[0].hi > 1):
             raise GraphError(f"{full}: a mask is public, and 0 or 1")
         if defines:
@@ -259,10 +263,12 @@ class Builder:
             raise GraphError(f"committed tensors that no relation reads: {loose}")
 
     def _check_support(self, relation: Relation) -> None:
+        """A read counts as inside the support if the relation has that mask, as its own or as a factor."""
+        factors = relation.reads() if relation.kind == "einsum" else []
         for n, letters in relation.reads():
             if support := self.tensors[n].support:
                 want = (support[0], "".join(letters[k] for k in support[1]))
-                if want not in [(relation.mask, relation.mask_letters), *relation.reads()]:
+                if want not in [(relation.mask, relation.mask_letters), *factors]:
                     raise GraphError(
                         f"{relation.name} reads {n} outside {support[0]}: its interval is proved only there"
                     )

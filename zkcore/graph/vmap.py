@@ -36,6 +36,7 @@ class Stack:
             raise GraphError(f"axis letter {axis.letter!r} is taken by a relation of the block")
         self.template, self.target, self.axis = template, target, axis
         self.relations: dict[Relation, Relation] = {}
+        self.looked_up = {n for r in template.relations if r.kind == "lookup" for n in r.outs}
 
     def relate(self) -> None:
         for name in self.axis.given.values():
@@ -63,9 +64,13 @@ class Stack:
         return letters if name in self.template.publics else self.axis.letter + letters
 
     def tensor(self, tensor: Tensor) -> Tensor:
+        """Padding along the new axis is that of committed tensors, which nobody trusts: only what a lookup defines is
+        zero there by construction."""
         support = tensor.support and (tensor.support[0], tuple(k + 1 for k in tensor.support[1]))
         shape = (self.axis.size, *tensor.shape)
-        return replace(tensor, name=self.name(tensor.name), shape=shape, support=support)
+        whole = self.axis.size & (self.axis.size - 1) == 0 or tensor.name in self.looked_up
+        clean = tensor.clean and whole
+        return replace(tensor, name=self.name(tensor.name), shape=shape, support=support, clean=clean)
 
     def expr(self, expr: Expr) -> Expr:
         return Expr(tuple((c, self.name(n), self.letters(n, a)) for c, n, a in expr.terms), expr.const)

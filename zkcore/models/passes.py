@@ -71,22 +71,6 @@ def _local(name: str) -> str:
     return ".".join(name.split(".")[2:]) if name.startswith("layers.") else name
 
 
-def scales_to_come(bits: object) -> Quantisation:
-    """A quantisation for passes that read none of its numbers."""
-    zeros: Mapping[str, int] = defaultdict(int)
-    return Quantisation.model_construct(
-        bits=bits,
-        hidden=0,
-        activations=zeros,
-        weights=zeros,
-        norm=1,
-        epsilon=1,
-        index_bits=8,
-        escale=1,
-        reciprocal=32,
-    )
-
-
 def generate(
     family: ModelFamily,
     architecture: Architecture,

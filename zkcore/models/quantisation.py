@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -80,3 +81,19 @@ def _index_bits(bits: ModelConfig, spread: float) -> int:
         return bits.attention.index_bits
     steps = max(spread, 8.0) * 2**bits.attention.step_bits * 4  # twice what was seen, and a step may be half as wide
     return min(max(8, math.ceil(math.log2(steps))), bits.table_bits)
+
+
+def to_come(bits: ModelConfig) -> Quantisation:
+    """For graphs whose numbers nobody reads: before calibration."""
+    zeros: Mapping[str, int] = defaultdict(int)
+    return Quantisation.model_construct(
+        bits=bits,
+        hidden=0,
+        activations=zeros,
+        weights=zeros,
+        norm=1,
+        epsilon=1,
+        index_bits=8,
+        escale=1,
+        reciprocal=32,
+    )

@@ -15,6 +15,8 @@ _EXACT_INT = 1 << 62
 
 def rounded_shift(x: Tensor, shift: int) -> Tensor:
     """floor((x + 2^(shift-1)) / 2^shift): half up."""
+    if not 0 <= shift < 62:
+        raise RangeError(f"a rescaling by 2^{shift} leaves 64-bit integers: values or weights differ too much in size")
     return (x + (1 << shift - 1)) >> shift if shift else x
 
 

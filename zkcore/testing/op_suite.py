@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zkcore.claim import Place
 from zkcore.errors import WitnessError
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array, Objects
@@ -29,7 +30,8 @@ from zkcore.graph.public import Dense
 from zkcore.graph.system import System, freeze
 from zkcore.graph.tensor import PublicTensor, Tensor, signed
 from zkcore.graph.witness import Tamper, Witness
-from zkcore.polynomial.point import padded
+from zkcore.polynomial import multilinear
+from zkcore.polynomial.point import num_vars, padded
 from zkcore.relation import Integers
 from zkcore.subprotocols.lookup import LookupArgument
 from zkcore.testing.direct import unsatisfied
@@ -46,6 +48,7 @@ from zkcore.testing.toolbox import (
     rejection,
     tools,
 )
+from zkcore.transcript.sponge import Sponge
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
@@ -129,6 +132,9 @@ def check_op(
     """`samples`: cells of each output that are lied about (all of them, if there are no more). `follow`: how a cheater
     makes a committed output follow from a lie about an earlier one, by role; without it each lie stands alone.
     `argument`: how lookups are proved."""
+    for role, i in inputs.items():
+        if i.source is not None:
+            check_public(i.source, role)
     bench = Bench(op, inputs, table_bits, _run(op, {r: i.flat() for r, i in inputs.items()}), argument)
     _check_description(bench)
     _check_witness(bench)
@@ -142,6 +148,30 @@ def check_op(
         _check_lies(bench, report, samples, {SCOPE + role: lie for role, lie in follow.items()})
     _check_other_inputs(bench)
     return report
+
+
+def check_public(source: PublicTensor, name: str = "a public tensor") -> None:
+    """Entries keep to the declared bounds, and closed forms are the entries' multilinear extensions."""
+    cells, kernels = source.array(), tools().kernels
+    if cells.shape != source.shape or not source.lo <= cells.min() <= cells.max() <= source.hi:
+        raise Nonconformant(f"{name}: its entries are not of the declared shape and interval")
+    for axes, bound in source.l1.items():
+        if int(np.abs(cells).sum(axis=axes).max()) > bound:
+            raise Nonconformant(f"{name}: its norm along axes {axes} exceeds {bound}")
+    here, there = (_random_place(source.shape, label) for label in ("here", "there"))
+    if source.evaluate(here) not in (None, multilinear.evaluate(kernels, cells, here)):
+        raise Nonconformant(f"{name}: evaluate() is not its extension")
+    weights = kernels.multiply(multilinear.eq_over(kernels, here), multilinear.eq_over(kernels, there))
+    flat = np.ascontiguousarray(arrays.pad_to(cells, padded(cells.shape))).reshape(-1)
+    if source.paired(here, there) not in (None, kernels.dot(flat, weights)):
+        raise Nonconformant(f"{name}: paired() is not the extension of eq times the tensor")
+
+
+def _random_place(shape: tuple[int, ...], label: str) -> Place:
+    """One point per axis, the same each time."""
+    sponge = Sponge()
+    sponge.absorb("shape", json.dumps(shape).encode())
+    return tuple(tuple(sponge.challenge(label) for _ in range(num_vars(n))) for n in shape)
 
 
 # --- the system around an op ------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ struct TermsBody {
 struct Group {
   Fr coefficient;
   std::vector<int> tables;
-  std::vector<Step> steps;  // `table` counts in `tables`; `binds` as in a round where all tables are bound
+  std::vector<Step> steps;  // `table` counts in `tables`
 };
 
 class TermTables : public RoundTables {
@@ -132,11 +132,8 @@ class TermTables : public RoundTables {
   TermTables(std::vector<Column> columns, const std::vector<SumcheckTerm>& terms, Stream stream)
       : columns_(std::move(columns)), bound_(columns_.size()), stream_(stream), reports_(stream) {
     for (const SumcheckTerm& term : terms) degree_ = std::max(degree_, static_cast<int>(term.factors.size()));
-    std::vector<bool> seen(columns_.size(), false);
-    for (const SumcheckTerm& term : terms) add_term(term, seen);
-    for (size_t j = 0; j < seen.size(); ++j) {
-      if (!seen[j]) idle_.push_back(j);
-    }
+    for (const SumcheckTerm& term : terms) add_term(term);
+    mark_first_reads();
     mailbox_ = std::make_unique<Mailbox>(std::max<size_t>(1, groups_.size()) * Reports::kMaxSums);
   }
 
@@ -203,7 +200,7 @@ class TermTables : public RoundTables {
   }
 
  private:
-  void add_term(const SumcheckTerm& term, std::vector<bool>& seen) {
+  void add_term(const SumcheckTerm& term) {
     if (term.factors.empty()) {
       constant_ += term.coefficient;
       return;
@@ -213,10 +210,22 @@ class TermTables : public RoundTables {
       const int table = term.factors[k];
       auto at = std::find(group.tables.begin(), group.tables.end(), table);
       if (at == group.tables.end()) at = group.tables.insert(at, table);
-      const bool binds = !seen[static_cast<size_t>(table)];
-      seen[static_cast<size_t>(table)] = true;
       group.steps.push_back({static_cast<uint8_t>(at - group.tables.begin()), k == 0, k + 1 == term.factors.size(),
-                             static_cast<int>(term.factors.size()) == degree_, binds});
+                             static_cast<int>(term.factors.size()) == degree_, false});
+    }
+  }
+  // In the order of the launches.
+  void mark_first_reads() {
+    std::vector<bool> seen(columns_.size(), false);
+    for (Group& group : groups_) {
+      for (Step& step : group.steps) {
+        const size_t table = static_cast<size_t>(group.tables[step.table]);
+        step.binds = !seen[table];
+        seen[table] = true;
+      }
+    }
+    for (size_t j = 0; j < seen.size(); ++j) {
+      if (!seen[j]) idle_.push_back(j);
     }
   }
   Group& group_for(const SumcheckTerm& term) {

@@ -11,11 +11,11 @@ from math import prod
 from zkcore.backward import Work
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment
-from zkcore.estimate.blank import Meter, blank
-from zkcore.estimate.counting import CountingKernels
-from zkcore.estimate.shadow import CountingChannel, CountingGenerators, ShapeWitness
-from zkcore.estimate.tally import Tally
-from zkcore.estimate.tally import Work as OneVerb
+from zkcore.estimation.blank import Meter, blank
+from zkcore.estimation.counting import CountingKernels
+from zkcore.estimation.shadow import CountingChannel, CountingGenerators, ShapeWitness
+from zkcore.estimation.tally import Tally
+from zkcore.estimation.tally import Work as OneVerb
 from zkcore.graph.model import Weight
 from zkcore.graph.system import System
 from zkcore.setup import Setup

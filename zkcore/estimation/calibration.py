@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from zkcore.estimate.blank import Meter
-from zkcore.estimate.counting import CountingFixedBase, CountingKernels
-from zkcore.estimate.tally import Tally
+from zkcore.estimation.blank import Meter
+from zkcore.estimation.counting import CountingFixedBase, CountingKernels
+from zkcore.estimation.tally import Tally
 from zkcore.field.kernels import MODULUS, FixedBase, Kernels, Points
+from zkcore.graph import arrays
 from zkcore.subprotocols.fraction_tree import Run
 from zkcore.transcript.transcript import Toolbox
 
@@ -33,11 +34,10 @@ class Price:
 
 @dataclass(frozen=True)
 class Rates:
-    """`written`: a byte written by an array operation. `product`: a multiplication in an exact einsum."""
+    """`written`: a byte written by an array operation."""
 
     verbs: Mapping[str, Price]
     written: float
-    product: float
 
     def seconds(self, tally: Tally) -> float:
         """Verbs nobody measured are free: they are rare."""
@@ -48,15 +48,22 @@ class Rates:
 def calibrate(tools: Toolbox) -> Rates:
     prices: dict[str, Price] = {}
     for verb, probes in _probes(tools).items():
-        prices[verb] = _price(tools.kernels, verb, probes, Rates(prices, 0, 0))
+        prices[verb] = _price(tools.kernels, verb, probes, Rates(prices, 0))
     prices["blinders"] = Price(0.0, _time(_blinders, 3) / 64)
+    prices["einsum"] = _einsum(tools.kernels)
     values = np.arange(1 << 19, dtype=np.int64)
-    factors = np.ones((4, 64, 64)), np.ones((4, 64, 32))
-    return Rates(
-        prices,
-        _time(lambda: values * 3, 5) / values.nbytes,
-        _time(lambda: np.einsum("htd,hdj->htj", *factors, optimize=True), 3) / (4 * 64 * 64 * 32),
-    )
+    return Rates(prices, _time(lambda: values * 3, 5) / values.nbytes)
+
+
+def _einsum(kernels: Kernels) -> Price:
+    """Of integers, one head after the other."""
+    times = {}
+    for n in (4, 64):
+        factors = [np.ones((4, n, n), dtype=np.int64), np.ones((4, n, n), dtype=np.int64)]
+        times[4 * n**3] = _time(lambda f=factors: arrays.einsum(kernels, "hti,htj->htij", f), 3)  # type: ignore[misc]
+    (few, small), (many, large) = times.items()
+    unit = max(0.0, (large - small) / (many - few))
+    return Price(max(0.0, small - unit * few), unit)
 
 
 def _price(kernels: Kernels, verb: str, probes: tuple[Probe, Probe], known: Rates) -> Price:
@@ -68,9 +75,8 @@ def _price(kernels: Kernels, verb: str, probes: tuple[Probe, Probe], known: Rate
         own = counting.tally.verbs.pop(verb)
         found.append((max(0.0, _time(lambda p=probe: p(kernels), 3) - known.seconds(counting.tally)), own))  # type: ignore[misc]
     (small, few), (large, many) = found
-    unit = max(
-        0.0, (large - small * many.calls / few.calls) / max(1.0, many.units - few.units * many.calls / few.calls)
-    )
+    calls = many.calls / few.calls
+    unit = max(0.0, (large - small * calls) / max(1.0, many.units - few.units * calls))
     return Price(max(0.0, small - unit * few.units) / few.calls, unit)
 
 
@@ -104,7 +110,7 @@ def _probes(tools: Toolbox) -> dict[str, tuple[Probe, Probe]]:
     k, point = tools.kernels, _scalars(16)
     wide = tools.generators.take("tensor", 2048)
     table = {n: k.eq_table(point[:n]) for n in (3, 11, 14, 16)}
-    ints = {n: np.arange(-(1 << n - 1), 1 << n - 1, dtype=np.int64) % 4099 - 2048 for n in (3, 14, 16)}
+    ints = {n: np.arange(-(1 << n - 1), 1 << n - 1, dtype=np.int64) % 4099 - 2048 for n in (3, 14, 16, 18)}
     field = {**_field_probes(point, table, ints), **_sumcheck_probes(point, table, ints)}
     return {**field, **_curve_probes(k, wide, table, ints)}
 
@@ -145,8 +151,8 @@ def _sumcheck_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any
 
     return {
         "sumcheck": _pair(product, 3, 16),
-        "tree": _pair(lambda n: lambda k: k.fraction_tree([run(n)], n), 3, 16),
-        "tree_sumcheck": _pair(layers, 3, 14),
+        "tree": _pair(lambda n: lambda k: k.fraction_tree([run(n)], n), 3, 18),
+        "tree_sumcheck": _pair(layers, 3, 16),
     }
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.estimate import group
-from zkcore.estimate.blank import Blank, Meter, blank
-from zkcore.estimate.counting_sumcheck import CountingSumcheck, CountingTree
-from zkcore.estimate.tally import SOME, Tally, is_field
+from zkcore.estimation import group
+from zkcore.estimation.blank import Blank, Meter, blank
+from zkcore.estimation.counting_sumcheck import CountingSumcheck, CountingTree
+from zkcore.estimation.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Leaves, Points, Term
 
 CENTRE = 1 / 8  # share of a function's table that bell-shaped values fall into

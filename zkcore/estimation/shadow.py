@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 
-from zkcore.estimate.blank import Blank, blank
-from zkcore.estimate.counting import CountingKernels
-from zkcore.estimate.tally import SOME, Tally
+from zkcore.estimation.blank import Blank, blank
+from zkcore.estimation.counting import CountingKernels
+from zkcore.estimation.tally import SOME, Tally
 from zkcore.field.generators import Generators, is_pinned
 from zkcore.field.kernels import Points
 from zkcore.graph.arrays import Array
@@ -60,10 +61,16 @@ class ShapeWitness(Witness):
 
     def __init__(self, system: System, kernels: CountingKernels) -> None:
         super().__init__(system, kernels, {})
-        self._meter = kernels.meter
+        self._meter, self._tally = kernels.meter, kernels.tally
+        einsums = {r.outs[0]: r for r in system.relations if r.kind == "einsum"}
+        self._derived = {n: r for n, r in einsums.items() if not n.endswith(".y")}  # forward passes leave their ".y"
 
     def _make(self, name: str) -> Array:
         tensor = self.system.tensors[name]
+        if maker := self._derived.get(name):
+            for read, _ in maker.reads():
+                self.array(read)
+            self._tally.add("einsum", products(self.system, maker))
         if max(-tensor.lo, tensor.hi) >= WIDE:
             return blank(self._meter, (*tensor.shape, 4), np.uint64)
         if tensor.kind != "committed" or name in self.system.digits:
@@ -95,3 +102,14 @@ class ShapeWitness(Witness):
     def rows(self, relation: Relation) -> Array:
         index = self.affine(relation.exprs[0], relation.spec)
         return self._blank(index.shape, (0, relation.table.size - 1 if relation.table else 0))
+
+
+def products(system: System, relation: Relation) -> int:
+    """Multiplications of an einsum that takes in one factor after the other."""
+    size, (factors, out) = system.sizes(relation), relation.factors()
+    held, total = set(factors[0]), 0
+    for i, letters in enumerate(factors[1:], 1):
+        held |= set(letters)
+        total += prod(size[x] for x in held)
+        held &= {x for f in factors[i + 1 :] for x in f} | set(out)
+    return total

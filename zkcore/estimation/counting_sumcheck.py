@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zkcore.estimate.blank import Meter, Room
-from zkcore.estimate.tally import SOME, Tally, is_field
+from zkcore.estimation.blank import Meter, Room
+from zkcore.estimation.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, Term
 
 ELEMENT = 32  # bytes
