@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.e2e.checkpoints import Place, write_checkpoint
+
+PROMPT, NONCE = "The old mill", b"from the client"
 
 
 @pytest.fixture(scope="session")
@@ -26,19 +30,33 @@ def generator_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Place:
     """Do not write into its directories."""
-    return prove_something(tmp_path_factory.mktemp("tiny"), "The old mill", b"from the client")
+    return _once(tmp_path_factory, "tiny", seed=0)
 
 
 @pytest.fixture(scope="session")
 def other(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Place:
     """Another model of the same shape."""
-    return prove_something(tmp_path_factory.mktemp("other"), "The old mill", b"from the client", seed=1)
+    return _once(tmp_path_factory, "other", seed=1)
 
 
-def prove_something(place: Path, prompt: str, nonce: bytes, seed: int = 0) -> Place:
+def _once(factory: pytest.TempPathFactory, name: str, seed: int) -> Place:
+    """Made by the first worker that asks."""
+    base = factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    done = root / f"{name}.json"
+    with FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            text = prove_something(root / name, seed)
+            done.write_text(json.dumps(text))
+    place = root / name
+    text = json.loads(done.read_text())
+    return Place(place / "model", place / "commitment", place / "answer.zkp", PROMPT, text, NONCE)
+
+
+def prove_something(place: Path, seed: int) -> str:
+    """A model, a commitment to it and a proof; returns the answer."""
     from zkcore import api
 
     model = write_checkpoint(place / "model", seed=seed)
     api.commit(model, model / "config.yaml", place / "commitment")
-    made = api.prove(place / "commitment", prompt, 3, place / "answer.zkp", nonce=nonce)
-    return Place(model, place / "commitment", place / "answer.zkp", prompt, made.text, nonce)
+    return api.prove(place / "commitment", PROMPT, 3, place / "answer.zkp", nonce=NONCE).text

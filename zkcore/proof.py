@@ -29,6 +29,16 @@ def pack(magic: bytes, header: object, sections: Sequence[bytes]) -> bytes:
     return b"".join([magic, FORMAT_VERSION.to_bytes(4, "big"), len(text).to_bytes(4, "big"), text, *sections])
 
 
+def answer_header(commitment_sha256: str, prompt: Sequence[int], output: Sequence[int], nonce: bytes) -> dict[str, Any]:
+    """What a proof file says before its messages."""
+    return {
+        "commitment_sha256": commitment_sha256,
+        "prompt": list(prompt),
+        "output": list(output),
+        "nonce": nonce.hex(),
+    }
+
+
 def unpack(data: bytes, magic: bytes, what: str) -> Container:
     if data[:8] != magic:
         raise FormatError(f"{what}: this is no such file (it starts with {data[:8]!r}, expected {magic!r})")

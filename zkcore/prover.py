@@ -112,12 +112,9 @@ def _check(commitment: PublicFile, sequence: Sequence) -> None:
 
 
 def header(commitment: PublicFile, sequence: Sequence, nonce: bytes) -> dict[str, Any]:
-    return {
-        "commitment_sha256": digest(commitment.rows),
-        "prompt": list(sequence.tokens[: sequence.prompt_length]),
-        "output": list(sequence.generated),
-        "nonce": nonce.hex(),
-    }
+    return files.answer_header(
+        digest(commitment.rows), sequence.tokens[: sequence.prompt_length], sequence.generated, nonce
+    )
 
 
 def answer_statement(commitment: PublicFile, system: System, sequence: Sequence, nonce: bytes) -> Statement:

@@ -82,7 +82,7 @@ NUMBERS = Quantisation(
         logit_bits=24,
         table_bits=8,
         rope_fraction=8,
-        attention=AttentionConfig(exp_fraction=8, step_bits=4),
+        attention=AttentionConfig(tile=16, exp_fraction=8, step_bits=4),
     ),
     hidden=8,
     activations={"attention_in": 6, "q": 4, "k": 4, "v": 5, "mlp_in": 6, "gate": 5, "act": 5, "mid": 4, "final": 6},

@@ -6,11 +6,15 @@ attack states exactly which guards it breaks, so that none can be dropped unnoti
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -786,6 +790,31 @@ def test_a_weight_committed_in_another_shape(hiding: bool) -> None:
     adopted = scheme.adopt(t, (3, 2), kept[0], None)
     with pytest.raises(GraphError, match="another shape"):
         Driver(scheme, LogupGkr(), {"w": adopted}).run(case.system, t, None)
+
+
+# --- determinism ---
+SCRIPT = """
+import hashlib
+from tests.attacks.kit import Coins, small
+
+for hiding in (False, True):
+    proof = small().prove(hiding, Coins(1))
+    flipped = bytes([proof[0], proof[1] ^ 1]) + proof[2:]
+    verdicts = [repr(small().rejection(p, hiding)) for p in (proof, flipped)]
+    print(hashlib.sha256(proof).hexdigest(), verdicts[0], verdicts[1] != verdicts[0])
+"""
+
+
+def test_neither_hash_seeds_nor_optimisation_matter() -> None:
+    """Sets and dictionaries do not order anything, and no check is an assert that `python -O` strips."""
+    said = set()
+    for seed, flags in (("1", []), ("2", ["-O"]), ("3", ["-OO"])):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, *flags, "-c", SCRIPT]
+        root = Path(__file__).parents[2]
+        said.add(subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True).stdout)
+    assert len(said) == 1
+    assert [line.split()[1:] for line in said.pop().splitlines()] == [["''", "True"]] * 2
 
 
 # --- generators ---

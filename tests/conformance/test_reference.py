@@ -66,7 +66,7 @@ BITS = ModelConfig(
     logit_bits=40,
     table_bits=14,
     rope_fraction=11,
-    attention=AttentionConfig(exp_fraction=12, step_bits=5),
+    attention=AttentionConfig(tile=16, exp_fraction=12, step_bits=5),
 )
 FRACTIONS = {"attention_in": 9, "q": 6, "k": 6, "v": 7, "mlp_in": 9, "gate": 8, "act": 8, "mid": 7, "final": 9}
 

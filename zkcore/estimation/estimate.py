@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from zkcore import proof as files
+from zkcore.commitment.layout import Layout
 from zkcore.estimation import calibration, forward, group
 from zkcore.estimation.calibration import Rates
 from zkcore.estimation.forward import ForwardRates, Passes
 from zkcore.estimation.run import Counted, StageCount, count
-from zkcore.graph.system import System
+from zkcore.estimation.sources import Source
 from zkcore.models.family import Sequence
-from zkcore.report.progress import StageTime
+from zkcore.report.progress import StageTime, peak_memory
 from zkcore.setup import Setup
 from zkcore.transcript.transcript import Toolbox
 from zkcore.transcript.wire import POINT_BYTES
@@ -25,7 +25,7 @@ from zkcore.transcript.wire import POINT_BYTES
 
 @dataclass(frozen=True)
 class Machine:
-    """`forward`: None where torch is missing."""
+    """How fast it is. `forward`: None where torch is missing."""
 
     engine: Rates
     forward: ForwardRates | None
@@ -33,18 +33,27 @@ class Machine:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`counts` are exact but for group additions, which zero digits and empty buckets of the data make fewer."""
+    """`counts`, `committed_values` (by kind of tensor) and bytes are exact, but for group additions: zero digits and
+    empty buckets of the data save some. `memory`: at the peak, in bytes, with what this process holds already."""
 
-    counts: Mapping[str, int]
-    committed_values: Mapping[str, int]  # by kind of tensor
     stages: list[StageTime]
-    proof_bytes: int  # messages; the header comes on top
+    counts: Mapping[str, int]
+    committed_values: Mapping[str, int]
+    message_bytes: int
     header_bytes: int
-    memory: int  # bytes at the peak, this process as it is now included
+    memory: int
 
-    @property
-    def seconds(self) -> float:
-        return sum(s.seconds for s in self.stages)
+
+@dataclass(frozen=True)
+class ModelEstimate:
+    """Of a commitment to a model: its rows, and the proof that the weights lie in their ranges."""
+
+    stages: list[StageTime]
+    counts: Mapping[str, int]
+    row_bytes: int
+    certificate_bytes: int
+    other_bytes: int  # tokenizer and header
+    memory: int
 
 
 def machine(tools: Toolbox) -> Machine:
@@ -58,52 +67,42 @@ def answer(setup: Setup, sequence: Sequence, known: Machine, nonce: bytes = b"")
     graph = setup.graph(sequence)
     system = setup.expand(graph)
     building = time.perf_counter() - start
-    counted = _counted(setup, system)
-    stages = [_stage(name, s, known.engine) for name, s in counted.stages.items()]
+    counted = count(setup, system, os.cpu_count() or 1)
+    stages = _stages(counted, known.engine)
     if known.forward:
         passes = Passes.of(graph, system, sequence)
-        first = StageTime("generate", passes.generate(known.forward))
-        stages = [first, StageTime("forward", building + passes.forward(known.forward)), *stages]
-    memory = resident() + counted.memory
+        generate = StageTime("generate", passes.generate(known.forward))
+        stages = [generate, StageTime("forward", building + passes.forward(known.forward)), *stages]
+    header = files.answer_header("0" * 64, sequence.tokens[: sequence.prompt_length], sequence.generated, nonce)
     return Estimate(
-        _figures(counted), counted.committed, stages, counted.bytes, _header_bytes(sequence, nonce), memory
+        stages,
+        _figures(counted),
+        counted.committed,
+        counted.bytes,
+        len(files.pack(files.PROOF_MAGIC, header, [])),
+        resident() + counted.memory,
     )
 
 
-@dataclass(frozen=True)
-class ModelEstimate:
-    """Of a commitment to a model: its rows, and the proof of the weights' ranges."""
-
-    counts: Mapping[str, int]
-    stages: list[StageTime]
-    row_bytes: int
-    certificate_bytes: int
-    memory: int
-
-
-def model(setup: Setup, known: Machine) -> ModelEstimate:
-    """Group additions for rows as if weights filled their interval."""
-    counted = _counted(setup, setup.certificate())
-    rows, adds = counted.weight_rows, 0.0
+def model(source: Source, known: Machine) -> ModelEstimate:
+    """Group additions for rows as if the weights filled their intervals evenly."""
+    setup, adds = source.setup, 0.0
+    counted = count(setup, setup.certificate(), os.cpu_count() or 1)
     for w in setup.weights().values():
-        from zkcore.commitment.layout import Layout
-
         layout = Layout(w.shape, setup.parts.scheme.log_width)
         adds += group.commit_rows(len(layout.row_ids), 1 << layout.columns, max(-w.lo, w.hi), 1.0)
-    price = known.engine.verbs["commit_ints"]
-    first = StageTime("commit", price.unit * adds, POINT_BYTES * rows, {"group_adds": round(adds)})
-    parts = [_stage(name, s, known.engine) for name, s in counted.stages.items()]
-    work: dict[str, int] = {}
-    for p in parts:
-        work = {k: work.get(k, 0) + n for k, n in p.work.items()}
+    row_bytes = POINT_BYTES * counted.weight_rows
+    rows = StageTime("commit", known.engine.verbs["commit_ints"].unit * adds, row_bytes, {"group_adds": round(adds)})
+    parts = _stages(counted, known.engine)
+    work: Counter[str] = sum((Counter(p.work) for p in parts), Counter())
     proof = StageTime("range proof", sum(p.seconds for p in parts), counted.bytes, work)
-    return ModelEstimate(
-        _figures(counted), [first, proof], POINT_BYTES * rows, counted.bytes, resident() + counted.memory
-    )
+    header = {**setup.header(), "tokenizer": [source.tokenizer, "0" * 64], "rows_sha256": "0" * 64}
+    other = source.tokenizer + len(files.pack(files.COMMITMENT_MAGIC, header, []))
+    return ModelEstimate([rows, proof], _figures(counted), row_bytes, counted.bytes, other, resident() + counted.memory)
 
 
-def _counted(setup: Setup, system: System) -> Counted:
-    return count(setup, system, b"", os.cpu_count() or 1)
+def _stages(counted: Counted, rates: Rates) -> list[StageTime]:
+    return [_stage(name, s, rates) for name, s in counted.stages.items()]
 
 
 def _stage(name: str, s: StageCount, rates: Rates) -> StageTime:
@@ -113,9 +112,7 @@ def _stage(name: str, s: StageCount, rates: Rates) -> StageTime:
 
 
 def _figures(c: Counted) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for s in c.stages.values():
-        total = {k: total.get(k, 0) + n for k, n in s.work.items()}
+    total: Counter[str] = sum((Counter(s.work) for s in c.stages.values()), Counter())
     return {
         "lookups": c.lookups,
         "committed values": sum(c.committed.values()),
@@ -127,15 +124,9 @@ def _figures(c: Counted) -> dict[str, int]:
         "constraints": c.constraints,
         "field multiplications": total["field_mults"],
         "small multiplications": total["small_mults"],
-        "group additions (expected)": total["group_adds"],
+        "group additions, expected": total["group_adds"],
+        "hashed bytes": total["hashed_bytes"],
     }
-
-
-def _header_bytes(sequence: Sequence, nonce: bytes) -> int:
-    """A proof file less its messages."""
-    from zkcore.public import proof_header
-
-    return len(files.pack(files.PROOF_MAGIC, proof_header("0" * 64, sequence, nonce), []))
 
 
 def resident() -> int:
@@ -144,6 +135,4 @@ def resident() -> int:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
-        from zkcore.report.progress import peak_memory
-
         return peak_memory()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+import numpy as np
+
 from zkcore.backward import Work
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment
@@ -66,13 +68,12 @@ class _Clock:
         self.stages.append((name, tally, self.kernels.meter.written, time.perf_counter()))
 
 
-def count(setup: Setup, system: System, statement: bytes, threads: int = 1) -> Counted:
+def count(setup: Setup, system: System, threads: int = 1) -> Counted:
     """A proof of `system` as `setup` would make it."""
     kernels = CountingKernels(Meter(), threads)
     channel = CountingChannel(kernels.tally)
-    t = Transcript(
-        channel, Toolbox(kernels, CountingGenerators(kernels)), statement, hiding=setup.parts.config.zero_knowledge
-    )
+    tools = Toolbox(kernels, CountingGenerators(kernels))
+    t = Transcript(channel, tools, b"", hiding=setup.parts.config.zero_knowledge)
     witness = ShapeWitness(system, kernels)
     weights = {n: _adopt(setup, t, kernels, w) for n, w in setup.weights().items()}
     given = [witness.array(x.name) for kind in ("weight", "committed") for x in system.of_kind(kind)]
@@ -100,8 +101,6 @@ def _adopt(setup: Setup, t: Transcript, kernels: CountingKernels, w: Weight) -> 
     scheme = setup.parts.scheme
     layout = Layout(w.shape, scheme.log_width)
     count = len(layout.row_ids)
-    import numpy as np
-
     inside = blank(kernels.meter, (count, 1 << layout.columns), np.int32, (w.lo, w.hi))
     secret = Rows(layout.row_ids[:0], inside, kernels.field_array((count,)))
     return scheme.adopt(t, w.shape, bytes(POINT_BYTES * count), secret)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from zkcore.graph.model import ModelGraph
+from zkcore.graph.op import Op
 from zkcore.models.quantisation import Quantisation
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
     from zkcore.models.checkpoint import Tensors
-    from zkcore.registry import Registry
 
 Size = Annotated[int, Field(ge=1, le=1 << 24)]
 
@@ -69,6 +69,12 @@ class Tiling:
         return self.tiles * self.tile
 
 
+class Ops(Protocol):
+    """Where a family finds the ops of a slot: the registry."""
+
+    def op(self, slot: str, name: str) -> Callable[..., Op]: ...
+
+
 class ModelFamily(Protocol):
     name: str
 
@@ -89,7 +95,7 @@ class ModelFamily(Protocol):
         ...
 
     def graph(
-        self, architecture: Architecture, quantisation: Quantisation, registry: Registry, sequence: Sequence
+        self, architecture: Architecture, quantisation: Quantisation, ops: Ops, sequence: Sequence
     ) -> ModelGraph: ...
 
     def observed(self, architecture: Architecture) -> Mapping[str, str]:

@@ -12,14 +12,13 @@ from zkcore.errors import ModelError
 from zkcore.graph.model import ModelGraph
 from zkcore.models import llama_config, llama_graph
 from zkcore.models.checkpoint import Tensors, check_tensors
-from zkcore.models.family import Architecture, Sequence
+from zkcore.models.family import Architecture, Ops, Sequence
 from zkcore.models.llama_config import LlamaArchitecture
 from zkcore.models.quantisation import Quantisation
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
-    from zkcore.registry import Registry
 
 __all__ = ["Llama", "LlamaArchitecture"]
 EMBED, HEAD, NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
@@ -64,10 +63,8 @@ class Llama:
         extra = {"attention.t": "score_spread", "mlp.gate": "gate", "mlp.act": "act", "mlp.y": "mid"}
         return {**residual, **kinds, **extra}
 
-    def graph(
-        self, architecture: Architecture, quantisation: Quantisation, registry: Registry, sequence: Sequence
-    ) -> ModelGraph:
-        return llama_graph.build(_own(architecture), quantisation, registry, sequence)
+    def graph(self, architecture: Architecture, quantisation: Quantisation, ops: Ops, sequence: Sequence) -> ModelGraph:
+        return llama_graph.build(_own(architecture), quantisation, ops, sequence)
 
 
 def _own(architecture: Architecture) -> LlamaArchitecture:

@@ -3,13 +3,13 @@ tied embeddings the last norm keeps its gain."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zkcore.graph.model import CARRY, ModelGraph, Ref, Stage
 from zkcore.graph.public import Below, CausalTiles, Dense, OneHot, Select
-from zkcore.models.family import Sequence, Tiling
+from zkcore.models.family import Ops, Sequence, Tiling
 from zkcore.models.llama_config import LlamaArchitecture
 from zkcore.models.quantisation import Quantisation
 from zkcore.models.rope import tables
@@ -21,17 +21,14 @@ from zkcore.ops.linear import Select as SelectPositions
 from zkcore.ops.requantise import Requantise, Residual
 from zkcore.ops.rmsnorm import RmsNorm
 
-if TYPE_CHECKING:
-    from zkcore.registry import Registry
 
-
-def build(a: LlamaArchitecture, q: Quantisation, registry: Registry, sequence: Sequence) -> ModelGraph:
+def build(a: LlamaArchitecture, q: Quantisation, ops: Ops, sequence: Sequence) -> ModelGraph:
     """The model on one sequence."""
     tiling = Tiling.of(len(sequence.inputs), q.bits.attention.tile)
     g = ModelGraph(Stage(), Stage(), a.layers, Stage(), {}, CARRY, tiling.positions)
     _publics(g, a, q, sequence, tiling)
     g.prologue.out = _embedding(g, a, q)
-    g.block.out = _block(g, a, q, registry, tiling)
+    g.block.out = _block(g, a, q, ops, tiling)
     g.logits = _head(g, a, q)
     return g
 
@@ -77,7 +74,7 @@ def _norm(a: LlamaArchitecture, q: Quantisation, kind: str, gain: int = 0) -> Rm
     return RmsNorm(q.norm, q.epsilon, shift, q.bits.activation_bits, float(a.epsilon))
 
 
-def _block(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, registry: Registry, tiling: Tiling) -> Ref:
+def _block(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, ops: Ops, tiling: Tiling) -> Ref:
     b, bits = g.block, q.bits
     x = b.add("attention_in", _norm(a, q, "attention_in"), x=CARRY)["y"]
     settings = AttentionSettings(
@@ -90,7 +87,7 @@ def _block(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, registry: Regis
         bits.activation_bits,
         bits.attention,
     )
-    attention = registry.op("attention", bits.attention.name)(settings, tiling.tile)
+    attention = ops.op("attention", bits.attention.name)(settings, tiling.tile)
     grouped = bool(getattr(attention, "grouped", False))
     heads = {n: _projected_head(g, a, q, n, x, grouped) for n in ("q", "k", "v")}
     maps = {n: Ref("public", n) for n in ("row_of", "col_of", "causal")}
@@ -100,7 +97,7 @@ def _block(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, registry: Regis
     o_acc = b.add("o_acc", Contract(f"{axes}Iid,{axes}dm->Iim"), x=mixed, w=o)["y"]
     shift = q.activations["v"] + q.weights["o"] - q.hidden
     h = b.add("attention_residual", Residual(shift, bits.hidden_bits), base=CARRY, x=o_acc)["y"]
-    return _mlp(g, a, q, registry, h)
+    return _mlp(g, a, q, ops, h)
 
 
 def _query_heads(a: LlamaArchitecture, grouped: bool) -> tuple[str, tuple[int, ...]]:
@@ -123,7 +120,7 @@ def _projected_head(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, name: 
     return b.add(name, Requantise(scale - q.activations[name], q.bits.activation_bits), x=acc)["y"]
 
 
-def _mlp(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, registry: Registry, h: Ref) -> Ref:
+def _mlp(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, ops: Ops, h: Ref) -> Ref:
     b, bits, act = g.block, q.bits, q.activations
     x = b.add("mlp_in", _norm(a, q, "mlp_in"), x=h)["y"]
     accs = {}
@@ -132,7 +129,7 @@ def _mlp(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, registry: Registr
         accs[name] = b.add(f"{name}_acc", Contract("Iim,mf->Iif"), x=x, w=w)["y"]
     gate, up = (act["mlp_in"] + q.weights[n] for n in ("gate", "up"))
     settings = GluSettings(bits.activation_bits, gate, up, act["gate"], act["act"], act["mid"])
-    y = b.add("mlp", registry.op("mlp", a.activation)(settings), gate=accs["gate"], up=accs["up"])["y"]
+    y = b.add("mlp", ops.op("mlp", a.activation)(settings), gate=accs["gate"], up=accs["up"])["y"]
     down = b.weight("down", (a.ffn, a.hidden), bits.weight_bits)
     acc = b.add("down_acc", Contract("Iif,fm->Iim"), x=y, w=down)["y"]
     shift = act["mid"] + q.weights["down"] - q.hidden

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 
 from zkcore.errors import UsageError
 from zkcore.graph.forward import Run, Store, integers, reals
 from zkcore.graph.model import ModelGraph
-from zkcore.models.family import Architecture, ModelFamily, Sequence
+from zkcore.models.family import Architecture, ModelFamily, Ops, Sequence
 from zkcore.models.quantisation import Quantisation
-
-if TYPE_CHECKING:
-    from zkcore.registry import Registry
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -44,7 +40,7 @@ def observe(
     family: ModelFamily,
     architecture: Architecture,
     bits: Quantisation,
-    registry: Registry,
+    ops: Ops,
     weights: Weights,
     windows: list[tuple[int, ...]],
 ) -> dict[str, float]:
@@ -52,7 +48,7 @@ def observe(
     largest: dict[str, float] = defaultdict(float)
     kinds = family.observed(architecture)
     for window in windows:
-        graph = family.graph(architecture, bits, registry, Sequence((*window, 0), 1))
+        graph = family.graph(architecture, bits, ops, Sequence((*window, 0), 1))
         shaped = {n: weights[n].reshape(w.shape) for n, w in graph.weights().items()}
         store = Run(graph, shaped, publics(graph, real=True), reals).all()
         for name, value in store.items():
@@ -75,7 +71,7 @@ def generate(
     family: ModelFamily,
     architecture: Architecture,
     quantisation: Quantisation,
-    registry: Registry,
+    ops: Ops,
     weights: Weights,
     prompt: tuple[int, ...],
     max_new_tokens: int,
@@ -88,7 +84,7 @@ def generate(
             f"{architecture.max_positions} positions; shorten the prompt or --max-new-tokens"
         )
     length = len(prompt) + max_new_tokens
-    graph = family.graph(architecture, quantisation, registry, Sequence((*prompt, *(0,) * max_new_tokens), len(prompt)))
+    graph = family.graph(architecture, quantisation, ops, Sequence((*prompt, *(0,) * max_new_tokens), len(prompt)))
     run = Run(graph, weights, {}, integers, cache={}, keep=lambda name: False)
     fixed, tokens, start = publics(graph), list(prompt), 0
     while len(tokens) < length:

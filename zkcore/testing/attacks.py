@@ -1,7 +1,9 @@
 """What a cheater makes follow from a lie, for the built-in ops: committed outputs recomputed from the lying witness.
 
-    follow = followers(system, graph)                       # a whole model; rmsnorm(), glu(), attention() for one op
+    follow = followers(system, graph)
     witness = Witness(system, kernels, blank(system, weights), lying(follow, {"layers.0.q.y": plus(1)}))
+
+`followers` does a whole model; `rmsnorm`, `glu`, `attention` and `requantised` one op each.
 """
 
 from __future__ import annotations
