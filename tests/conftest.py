@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.e2e.checkpoints import Place, write_checkpoint
+from tests.e2e.checkpoints import CONFIG, Place, write_checkpoint
 
 PROMPT, NONCE = "The old mill", b"from the client"
 
@@ -39,24 +39,31 @@ def other(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Pl
     return _once(tmp_path_factory, "other", seed=1)
 
 
-def _once(factory: pytest.TempPathFactory, name: str, seed: int) -> Place:
+@pytest.fixture(scope="session")
+def clear(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Place:
+    """The first model without zero knowledge: what is wrong is found sooner."""
+    return _once(tmp_path_factory, "clear", seed=0, more="zero_knowledge: false\n")
+
+
+def _once(factory: pytest.TempPathFactory, name: str, seed: int, more: str = "") -> Place:
     """Made by the first worker that asks."""
     base = factory.getbasetemp()
     root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     done = root / f"{name}.json"
     with FileLock(root / f"{name}.lock"):
         if not done.exists():
-            text = prove_something(root / name, seed)
+            text = prove_something(root / name, seed, more)
             done.write_text(json.dumps(text))
     place = root / name
     text = json.loads(done.read_text())
     return Place(place / "model", place / "commitment", place / "answer.zkp", PROMPT, text, NONCE)
 
 
-def prove_something(place: Path, seed: int) -> str:
-    """A model, a commitment to it and a proof; returns the answer."""
+def prove_something(place: Path, seed: int, more: str) -> str:
+    """A model, a commitment to it and a proof; returns the answer. `more`: of its configuration."""
     from zkcore import api
 
     model = write_checkpoint(place / "model", seed=seed)
+    (model / "config.yaml").write_text(CONFIG + more)
     api.commit(model, model / "config.yaml", place / "commitment")
     return api.prove(place / "commitment", PROMPT, 3, place / "answer.zkp", nonce=NONCE).text

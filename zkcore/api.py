@@ -1,4 +1,4 @@
-"""zkcore.commit, zkcore.prove, zkcore.verify, zkcore.inspect: what the command line does, from Python."""
+"""zkcore.commit, .prove, .verify, .inspect and .estimate: what the command line does, from Python."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.config import load as load_config
 from zkcore.errors import UsageError
-from zkcore.report.progress import QuietReporter, Reporter, StageTime
+from zkcore.report.progress import QuietReporter, Reporter, StageTime, peak_memory
+
+if TYPE_CHECKING:
+    from zkcore.estimation.estimate import Estimate, ModelEstimate
+    from zkcore.models.family import Sequence
+    from zkcore.setup import Setup
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class CommitResult:
 
 @dataclass(frozen=True)
 class ProveResult:
+    """`estimate`: what was expected, if it was asked for. `peak_memory`: bytes, of this process."""
+
     prompt: str
     text: str
     tokens: int
@@ -36,6 +43,20 @@ class ProveResult:
     stages: list[StageTime]
     sections: list[tuple[str, int]]
     zero_knowledge: bool
+    peak_memory: int = 0
+    estimate: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class EstimateResult:
+    """`assumed_scales`: nobody calibrated; some shift may need one limb more or less."""
+
+    source: str
+    seq_len: int
+    new_tokens: int
+    assumed_scales: bool
+    answer: Estimate
+    model: ModelEstimate
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,7 @@ def commit(
 
     reporter = report or QuietReporter()
     chosen = config if isinstance(config, Config) else load_config(config)
+    _note_device(chosen, reporter)
     texts = _text(calibrate, model_dir, "calibration.txt"), _text(heldout, model_dir, "heldout.txt")
     done = committer.commit(Path(model_dir), chosen, Path(out), texts, cache_dir(), reporter)
     reporter.close()
@@ -95,9 +117,10 @@ def prove(
     out: Path,
     *,
     nonce: bytes = b"",
+    estimate: bool = False,
     report: Reporter | None = None,
 ) -> ProveResult:
-    """Continue a prompt and write one proof of the answer."""
+    """Continue a prompt and write one proof of the answer. `estimate`: predict what it takes first."""
     _need("torch", "safetensors")
     from zkcore import prover
 
@@ -105,10 +128,12 @@ def prove(
     files.check_writable(Path(out))
     reporter.stage("load")
     owner = prover.Owner.load(Path(commitment))
+    _note_device(owner.public.setup.parts.config, reporter)
     codec = owner.public.codec
     tokens = codec.encode(prompt)
     reporter.stage("generate")
     sequence = owner.generate(tokens, max_new_tokens, lambda n: reporter.stage("generate", f"token {n}"))
+    expected = _expected(owner.public.setup, sequence, nonce, reporter) if estimate else None
     made = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter))
     reporter.stage("write")
     files.write(files.Written(Path(out), made.data))
@@ -117,7 +142,7 @@ def prove(
     sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]
     text, count = codec.decode(sequence.generated), len(sequence.generated)
     hiding = owner.public.setup.parts.config.zero_knowledge
-    return ProveResult(prompt, text, count, len(made.data), stages, sections, hiding)
+    return ProveResult(prompt, text, count, len(made.data), stages, sections, hiding, peak_memory(), expected)
 
 
 def verify(
@@ -151,6 +176,38 @@ def verify(
     )
 
 
+def estimate(
+    what: str | Path,
+    config: Path | Config | None,
+    seq_len: int,
+    new_tokens: int = 1,
+    *,
+    calibrate: Path | None = None,
+    assume: bool = False,
+    report: Reporter | None = None,
+) -> EstimateResult:
+    """What a proof about `seq_len` tokens, `new_tokens` of them generated, will take. `what`: a commitment, a
+    checkpoint (calibrated as `commit` does, unless `assume`), or the name of a well-known shape."""
+    _need()
+    from zkcore.estimation import estimate as estimates
+    from zkcore.estimation import sources
+    from zkcore.setup import toolbox
+
+    reporter = report or QuietReporter()
+    chosen = load_config(config) if isinstance(config, Path) else config
+    reporter.stage("read")
+    text = None if assume or not Path(what).is_dir() else _text(calibrate, Path(what), "calibration.txt")
+    source = sources.find(str(what), chosen, text)
+    sequence = source.sequence(seq_len, new_tokens)
+    reporter.stage("calibrate")
+    machine = estimates.machine(toolbox(cache_dir()))
+    reporter.stage("count")
+    answer = estimates.answer(source.setup, sequence, machine)
+    model = estimates.model(source, machine)
+    reporter.close()
+    return EstimateResult(source.name, seq_len, new_tokens, source.assumed, answer, model)
+
+
 def inspect(file: Path) -> dict[str, Any]:
     """What a configuration, commitment or proof file says, without checking it."""
     from zkcore import inspection
@@ -166,6 +223,19 @@ def _worked(stages: list[StageTime], work: Mapping[str, Mapping[str, int]]) -> l
     """With the bytes and the operations that the driver counted."""
     known = [(s, dict(work.get(s.name, {}))) for s in stages]
     return [StageTime(s.name, s.seconds, w.pop("bytes", 0), w) for s, w in known]
+
+
+def _note_device(config: Config, reporter: Reporter) -> None:
+    if config.device == "cuda":
+        reporter.note("device: cuda: this version proves on the CPU only; going on there")
+
+
+def _expected(setup: Setup, sequence: Sequence, nonce: bytes, reporter: Reporter) -> Estimate:
+    from zkcore.estimation import estimate as estimates
+    from zkcore.setup import toolbox
+
+    reporter.stage("estimate")
+    return estimates.answer(setup, sequence, estimates.machine(toolbox(cache_dir())), nonce)
 
 
 def _need(*packages: str) -> None:

@@ -35,6 +35,12 @@ class Committed:
 
 
 @dataclass
+class Expected:
+    stages: list[StageTime] = field(default_factory=lambda: [StageTime("commit", 60.25, 4096, {"field_mults": 77_000})])
+    memory: int = 1 << 30
+
+
+@dataclass
 class Proved:
     prompt: str = "Once upon"
     text: str = " a time"
@@ -43,6 +49,8 @@ class Proved:
     stages: list[StageTime] = field(default_factory=lambda: list(STAGES))
     sections: list[tuple[str, int]] = field(default_factory=lambda: [("openings", 1_234)])
     zero_knowledge: bool = False
+    peak_memory: int = 1 << 30
+    estimate: Expected | None = None
 
 
 @dataclass
@@ -63,7 +71,7 @@ class FakeApi(ModuleType):
         super().__init__("zkcore.api")
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.raises: Exception | None = None
-        self.accepted = Accepted()
+        self.accepted, self.proved = Accepted(), Proved()
         self.content: dict[str, Any] = {}
 
     def _called(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -82,7 +90,7 @@ class FakeApi(ModuleType):
     def prove(self, *args: Any, **options: Any) -> Proved:
         self._called("prove", args, options)
         args[3].write_bytes(bytes(100))
-        return Proved()
+        return self.proved
 
     def verify(self, *args: Any, **options: Any) -> Accepted:
         self._called("verify", args, options)
@@ -133,7 +141,7 @@ def test_prove_passes_its_arguments_on(run: Run, api: FakeApi, tmp_path: Path) -
     file = str(tmp_path / "a.zkp")
     code, out, err = run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file, "--nonce", "ü")
     assert code == 0
-    assert api.calls == [("prove", (Path("made"), "Hi", 4, Path(file)), {"nonce": "ü".encode()})]
+    assert api.calls == [("prove", (Path("made"), "Hi", 4, Path(file)), {"nonce": "ü".encode(), "estimate": True})]
     assert "Once upon a time" in out
     assert "4,321 bytes" in out
     assert "1,234" in out
@@ -141,6 +149,20 @@ def test_prove_passes_its_arguments_on(run: Run, api: FakeApi, tmp_path: Path) -
     assert "forward" in err
     assert "half way" in err
     assert "half way" not in out
+
+
+def test_prove_shows_estimate_and_actual_side_by_side(
+    run: Run, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    api.proved = Proved(estimate=Expected())
+    file = str(tmp_path / "a.zkp")
+    code, out, _ = run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file)
+    assert code == 0
+    row = next(line.split() for line in out.split("Estimated, and actual")[1].splitlines() if "commit" in line)
+    assert row == ["commit", "60.25", "61.50", "4,096", "4,096", "77,000", "0", "0", "0"]
+    run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file, "--no-estimate")
+    assert api.calls[-1][2] == {"nonce": b"", "estimate": False}
 
 
 def test_verify_passes_its_arguments_on(run: Run, api: FakeApi) -> None:
@@ -204,7 +226,7 @@ def test_json_is_one_line_per_event(run: Run) -> None:
     assert (code, err) == (0, "")
     assert [e["event"] for e in events] == ["begin", "note", "end", "accepted"]
     assert events[-1]["text"] == " a time"
-    assert events[-1]["stages"][1] == {"name": "commit", "seconds": 61.5, "bytes": 4096}
+    assert events[-1]["stages"][1] == {"name": "commit", "seconds": 61.5, "bytes": 4096, "work": {}}
 
 
 def test_quiet_prints_the_answer_only(run: Run) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import NoReturn
 
+from zkcore.cli import studies  # noqa: F401 - registers its commands
 from zkcore.cli.commands import app
 from zkcore.cli.output import Output
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zkcore.cli.output import Output
+from zkcore.report.estimates import comparison_table
 from zkcore.report.progress import StageTime
 from zkcore.report.tables import pairs_table, rows_table, section_tables, stage_table
 
@@ -69,15 +70,21 @@ def prove(
     max_new_tokens: NewTokens,
     out: Annotated[Path, typer.Option(help="The proof file to write.")],
     nonce: Nonce = "",
+    estimate: Annotated[bool, typer.Option(help="Predict first what it takes, and compare.")] = True,
 ) -> None:
     """Answer a prompt and prove the answer."""
     from zkcore import api
 
     output: Output = ctx.obj
     with output.reporting() as report:
-        done = api.prove(commitment_dir, prompt, max_new_tokens, out, nonce=nonce.encode(), report=report)
+        done = api.prove(
+            commitment_dir, prompt, max_new_tokens, out, nonce=nonce.encode(), estimate=estimate, report=report
+        )
     content = asdict(done)
-    output.result("prove", content, f"{done.prompt}{done.text}", *_tables(content, done.stages))
+    tables = _tables(content, done.stages)
+    if done.estimate:
+        tables.append(comparison_table(done.estimate, done.stages, done.peak_memory))
+    output.result("prove", content, f"{done.prompt}{done.text}", *tables)
     output.say(f"proof of {done.tokens:,} tokens, {done.proof_bytes:,} bytes: {out}")
     output.warn_clear(content)
 

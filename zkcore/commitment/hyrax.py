@@ -14,6 +14,7 @@ hangs on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +30,16 @@ from zkcore.transcript.rounds import run_rounds, weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
 from zkcore.transcript.wire import POINT_BYTES, Combination, Rows
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """<vector, eq(point)> = value, for the vector inside the commitment. `secret`: it and its blind."""
+
+    commitment: Combination
+    point: Point
+    value: Number
+    secret: tuple[FieldArray, int] | None
 
 
 class Hyrax:
@@ -53,9 +64,12 @@ class Hyrax:
 
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
         """Error: (claims + 2 log width) / r, plus the inner product's."""
-        if not openings:
-            return
-        gamma = t.challenge("opening batch")
+        if openings:
+            self._inner_product(t, self._reduce(t, openings))
+
+    def _reduce(self, t: Transcript, openings: Sequence[Opening]) -> _Reduced:
+        """Move all claims to one column point."""
+        k, gamma = t.kernels, t.challenge("opening batch")
         powers = [pow(gamma, i, MODULUS) for i in range(len(openings))]
         places = [o.commitment.layout.split(o.place) for o in openings]
         total = weighted([(p, o.value) for p, o in zip(powers, openings, strict=True)])
@@ -65,7 +79,16 @@ class Hyrax:
             prover = self._sumcheck(t, powers, folded, [b for _, b in places])
         rho, final = run_rounds(t.message, t.challenge, total, self.log_width, 2, prover)
         weights = [p * eq(b, rho) % MODULUS for p, (_, b) in zip(powers, places, strict=True)]
-        self._inner_product(t, openings, [a for a, _ in places], weights, folded, (rho, final))
+        scalars = [
+            k.eq_table(a, w)[o.commitment.layout.row_ids]
+            for (a, _), w, o in zip(places, weights, openings, strict=True)
+        ]
+        secret = None
+        if t.proving:
+            vector = k.combine(list(zip(weights, folded, strict=True)), 0, 1 << self.log_width)
+            secret = vector, sum(k.dot(_blinds(o), s) for o, s in zip(openings, scalars, strict=True)) % MODULUS
+        commitment = Combination([(o.commitment.rows.refs, s) for o, s in zip(openings, scalars, strict=True)])
+        return _Reduced(commitment, rho, final, secret)
 
     def _fold(self, t: Transcript, opening: Opening, row_point: Point) -> FieldArray:
         """[2^log_width, 4]: the rows combined at the claim's row point."""
@@ -87,27 +110,12 @@ class Hyrax:
             terms.append((1, (len(tables) - 2, len(tables) - 1)))
         return k.sumcheck(tables, terms, 2)
 
-    def _inner_product(
-        self,
-        t: Transcript,
-        openings: Sequence[Opening],
-        row_points: Sequence[Point],
-        weights: Sequence[int],
-        folded: Sequence[FieldArray],
-        last: tuple[Point, Number],
-    ) -> None:
-        k, wire, (rho, final) = t.kernels, t.wire(), last
-        scalars = [
-            k.eq_table(a, w)[o.commitment.layout.row_ids] for a, w, o in zip(row_points, weights, openings, strict=True)
-        ]
-        pin = t.pin(final)
-        secret = None
-        if t.proving:
-            vector = k.combine(list(zip(weights, folded, strict=True)), 0, 1 << self.log_width)
-            secret = vector, sum(k.dot(_blinds(o), s) for o, s in zip(openings, scalars, strict=True)) % MODULUS
-        commitment = Combination([(o.commitment.rows.refs, s) for o, s in zip(openings, scalars, strict=True)])
+    def _inner_product(self, t: Transcript, left: _Reduced) -> None:
+        """<vector, eq(point)> = value inside the commitment; the value is pinned, not shown."""
+        wire, pin = t.wire(), t.pin(left.value)
         bases = wire.generators.take("tensor", 1 << self.log_width)
-        instance = inner_product.Instance(bases, wire.message_bases[:1], k.eq_table(rho), commitment, pin, secret)
+        weights = t.kernels.eq_table(left.point)
+        instance = inner_product.Instance(bases, wire.message_bases[:1], weights, left.commitment, pin, left.secret)
         inner_product.prove(wire, "opening", instance)
 
 

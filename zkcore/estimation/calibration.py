@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -81,14 +81,14 @@ def _price(kernels: Kernels, verb: str, probes: tuple[Probe, Probe], known: Rate
 
 
 def _time(work: Callable[[], object], repeats: int) -> float:
-    """The median; the first run, which fills caches, does not count."""
+    """The mean: who else uses the machine now will go on. The first run, which fills caches, does not count."""
     work()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
-    return median(times)
+    return fmean(times)
 
 
 def _blinders() -> None:

@@ -1,4 +1,4 @@
-"""An estimate: counted quantities, and seconds and memory predicted from them and from a calibration of this machine."""
+"""Counted quantities, and seconds and memory predicted from them and from a calibration of this machine."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from statistics import median
+from statistics import fmean
 
 from zkcore.config import Config
 from zkcore.estimation.shadow import products
@@ -100,8 +100,8 @@ def _node() -> float:
 def _time(work: Callable[[], object]) -> float:
     work()
     times = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
-    return median(times)
+    return fmean(times)
