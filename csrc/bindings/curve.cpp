@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -208,6 +209,13 @@ PointsOut py_combine(const FixedBase& self, const py::bytes& scalars) {
   return compute(new_point(), [&](Affine* out) { *out = self.combine(s.data(), s.size()); });
 }
 
+// [4096, 12]: the multiples of the first base.
+PointsOut py_table(const FixedBase& self) {
+  if (self.bases() == 0) fail("there is no base");
+  return compute(new_points(FixedBase::kTableSize),
+                 [&](Affine* out) { std::copy_n(self.table().data(), FixedBase::kTableSize, out); });
+}
+
 py::dict py_curve_counters() {
   py::dict counters;
   counters["group_adds"] = group_adds_done.load();
@@ -221,7 +229,8 @@ void bind_curve(py::module_& m) {
   using namespace zkcore;
   py::class_<FixedBase>(m, "FixedBase")
       .def(py::init(&py_fixed_base), py::arg("points"))
-      .def("combine", &py_combine, py::arg("scalars"));
+      .def("combine", &py_combine, py::arg("scalars"))
+      .def("table", &py_table);
   m.def("hash_to_curve", &py_hash_to_curve, py::arg("dst"), py::arg("prefix"), py::arg("start"),
         py::arg("count"));
   m.def("hash_message_to_curve", &py_hash_message, py::arg("dst"), py::arg("message"));

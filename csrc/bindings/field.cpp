@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "cpu/parallel.hpp"
+#include "scalars.hpp"
 #include "zkcore/field_counters.hpp"
 #include "zkcore/fraction_tree.hpp"
 #include "zkcore/multilinear.hpp"
@@ -23,41 +23,6 @@ namespace {
 using FieldArray = py::array_t<uint64_t>;
 constexpr size_t kMaxVariables = 40;
 constexpr int kMaxDegree = 16;
-
-[[noreturn]] void fail(const std::string& message) { throw py::value_error(message); }
-
-// ---- scalars
-
-std::vector<Fr> scalars(const py::bytes& data, const char* name) {
-  const std::string_view bytes = data;
-  if (bytes.size() % Fr::kBytes != 0) fail(std::string(name) + ": scalars are 32 bytes each");
-  std::vector<Fr> values(bytes.size() / Fr::kBytes);
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto* in = reinterpret_cast<const uint8_t*>(bytes.data()) + i * Fr::kBytes;
-    if (!Fr::from_bytes_le(in, values[i])) fail(std::string(name) + ": a scalar is not below R");
-  }
-  return values;
-}
-
-Fr scalar(const py::bytes& data, const char* name) {
-  const std::vector<Fr> values = scalars(data, name);
-  if (values.size() != 1) fail(std::string(name) + ": expected one scalar");
-  return values[0];
-}
-
-py::bytes to_bytes(const Fr* values, size_t count) {
-  std::string out(count * Fr::kBytes, '\0');
-  auto* bytes = reinterpret_cast<uint8_t*>(out.data());
-  {
-    const py::gil_scoped_release release;
-    parallel_for(count, 1024, [&](size_t begin, size_t end) {
-      for (size_t i = begin; i < end; ++i) values[i].to_bytes_le(bytes + i * Fr::kBytes);
-    });
-  }
-  return py::bytes(out);
-}
-py::bytes to_bytes(const std::vector<Fr>& values) { return to_bytes(values.data(), values.size()); }
-py::bytes to_bytes(const Fr& value) { return to_bytes(&value, 1); }
 
 // ---- arrays
 

@@ -5,6 +5,7 @@
 
 namespace py = pybind11;
 
+void bind_cuda(py::module_& m);
 void bind_curve(py::module_& m);
 void bind_field(py::module_& m);
 
@@ -30,4 +31,5 @@ PYBIND11_MODULE(_engine, m) {
   m.def("threads", &zkcore::threads);
   bind_field(m);
   bind_curve(m);
+  bind_cuda(m);
 }

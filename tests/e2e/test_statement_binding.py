@@ -140,53 +140,44 @@ def _readable(data: bytes) -> PublicFile | None:
 
 
 # --- another run's parts -------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def answers(tiny: Place, other: Place, commitment: PublicFile) -> dict[str, tuple[bytes, list[int]]]:
-    """Proofs of one shape, with the sizes of their sections."""
-    made = {}
-    for name, place, prompt, nonce in (
-        ("this", tiny, tiny.prompt, tiny.nonce),
-        ("again", tiny, tiny.prompt, tiny.nonce),
-        ("other prompt", tiny, tiny.prompt[::-1], tiny.nonce),
-        ("other nonce", tiny, tiny.prompt, b"another"),
-        ("other model", other, tiny.prompt, tiny.nonce),
-    ):
-        owner = prover.Owner.load(place.commitment)
-        tokens = owner.public.codec.encode(prompt)
-        tokens = (*tokens, *tokens)[: len(commitment.codec.encode(tiny.prompt))]
-        proved = prover.prove(owner, owner.generate(tokens, 3), nonce, api.cache_dir())
-        made[name] = proved.data, [w["bytes"] for w in proved.work.values()]
-    assert made["this"][1] == made["again"][1] == made["other prompt"][1] == made["other nonce"][1]
-    return made
+def proved(place: Place, prompt: str, nonce: bytes) -> bytes:
+    owner = prover.Owner.load(place.commitment)
+    return prover.prove(owner, owner.generate(owner.public.codec.encode(prompt), 3), nonce, api.cache_dir()).data
+
+
+def sections(commitment: PublicFile, answer: bytes, nonce: bytes) -> list[bytes]:
+    """What the stages of a valid proof wrote."""
+    done = verifier.verify(commitment, answer, verifier.Expected(nonce=nonce), api.cache_dir())
+    out, body = [], File.of(answer).body
+    for size in (work["bytes"] for name, work in done.work.items() if name != verifier.RANGES):
+        out.append(body[:size])
+        body = body[size:]
+    assert body == b""
+    return out
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("donor", ["again", "other prompt", "other nonce", "other model"])
-def test_a_section_of_another_proof(
-    tiny: Place, commitment: PublicFile, answers: dict[str, tuple[bytes, list[int]]], donor: str
-) -> None:
-    """Even of another proof of the same statement: what a prover says hangs together."""
-    (data, sizes), (foreign, others) = answers["this"], answers[donor]
-    ours, theirs = File.of(data), File.of(foreign).body
-    judge(tiny, commitment, data)
-    at = there = 0
-    for size, length in zip(sizes, others, strict=True):
-        body = ours.body[:at] + theirs[there : there + length] + ours.body[at + size :]
-        if size:
-            refused(lambda body=body: judge(tiny, commitment, ours.pack(body=body)), ProofRejected)  # type: ignore[misc]
-        at, there = at + size, there + length
-    assert (at, there) == (len(ours.body), len(theirs))
-
-
-@pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("donor", ["other prompt", "other nonce", "other model"])
-def test_a_body_under_another_header(
-    tiny: Place, commitment: PublicFile, answers: dict[str, tuple[bytes, list[int]]], donor: str
-) -> None:
-    ours, theirs = File.of(answers["this"][0]), File.of(answers[donor][0])
-    refused(lambda: judge(tiny, commitment, ours.pack(body=theirs.body)), ProofRejected)
-    header = {**theirs.header, "nonce": ours.header["nonce"], "commitment_sha256": ours.header["commitment_sha256"]}
-    refused(lambda: judge(tiny, commitment, ours.pack(header=header)), ProofRejected)
+def test_parts_of_another_proof(tiny: Place, other: Place, commitment: PublicFile) -> None:
+    """Section by section, and all sections under another header. Even those of a second proof of the same statement: what
+    a prover says hangs together."""
+    ours = File.of(tiny.proof.read_bytes())
+    own = sections(commitment, ours.pack(), tiny.nonce)
+    donors = {
+        "the same statement": (commitment, proved(tiny, tiny.prompt, tiny.nonce), tiny.nonce),
+        "another prompt": (commitment, proved(tiny, tiny.prompt[::-1], tiny.nonce), tiny.nonce),
+        "another nonce": (commitment, proved(tiny, tiny.prompt, b"another"), b"another"),
+        "another model": (public.load(other.public), other.proof.read_bytes(), other.nonce),
+    }
+    for name, (judged, answer, nonce) in donors.items():
+        foreign = sections(judged, answer, nonce)
+        assert len(foreign) == len(own)
+        for at, part in enumerate(foreign):
+            body = b"".join([*own[:at], part, *own[at + 1 :]])
+            if part:
+                refused(lambda b=body: judge(tiny, commitment, ours.pack(body=b)), ProofRejected)  # type: ignore[misc]
+        if name != "the same statement":
+            whole = ours.pack(body=b"".join(foreign))
+            refused(lambda w=whole: judge(tiny, commitment, w), ProofRejected)  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("trusted")

@@ -9,7 +9,7 @@ from zkcore.claim import Place
 from zkcore.field.kernels import MODULUS
 from zkcore.graph.public import NO_NORMS, Integers
 from zkcore.graph.tensor import PublicTensor
-from zkcore.polynomial.point import box, paired_box
+from zkcore.polynomial.point import box
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Complement:
         return None if inside is None else (box(place, self.shape) - inside) % MODULUS
 
     def paired(self, place: Place, other: Place) -> int | None:
-        inside = self.mask.paired(place, other)
-        return None if inside is None else (paired_box(place, other, self.shape) - inside) % MODULUS
+        return None
 
     def describe(self) -> list[object]:
         return ["complement", self.mask.describe()]

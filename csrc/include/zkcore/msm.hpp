@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "zkcore/column.hpp"
@@ -17,6 +18,9 @@ class FixedBase {
   FixedBase(const Affine* bases, size_t count);
 
   size_t bases() const { return bases_; }
+  // [base][t][d - 1]: d * 2^(8 t) * base.
+  std::span<const Affine> table() const { return table_; }
+  static constexpr size_t kTableSize = size_t{32} * 128;  // of one base
   // sum + scalar * bases[base]; counts the additions in `adds`.
   Xyzz accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64_t& adds) const;
   // sum of scalars[i] * bases[i] for the first `count` bases.

@@ -1,0 +1,302 @@
+// The engine on a GPU as Python sees it: addresses of device memory, checked by the caller (zkcore.field.cuda), and
+// a stream. A column crosses as (address, type, entries), types in the order of ColumnType.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <bit>
+#include <optional>
+#include <tuple>
+
+#include "scalars.hpp"
+#ifdef ZKCORE_HAS_CUDA
+#include "zkcore/cuda.hpp"
+#endif
+
+namespace py = pybind11;
+
+#ifdef ZKCORE_HAS_CUDA
+
+namespace zkcore {
+namespace {
+
+using Address = uintptr_t;
+using PyColumn = std::tuple<Address, int, size_t>;
+using PyTerms = std::vector<std::pair<py::bytes, PyColumn>>;
+constexpr int kMaxDegree = 16;
+constexpr size_t kMaxVariables = 40;
+
+Column column(const PyColumn& c) {
+  const auto& [address, type, size] = c;
+  if (type < 0 || type > static_cast<int>(ColumnType::kField)) fail("column: unknown type");
+  return {static_cast<ColumnType>(type), reinterpret_cast<const void*>(address), size};
+}
+
+Column field(const PyColumn& c) {
+  const Column out = column(c);
+  if (out.type != ColumnType::kField) throw py::type_error("expected a field array");
+  return out;
+}
+
+template <class T>
+T* at(Address address) {
+  return reinterpret_cast<T*>(address);
+}
+cuda::Stream stream_at(Address address) { return reinterpret_cast<cuda::Stream>(address); }
+
+std::vector<LinearTerm> linear_terms(const PyTerms& terms, size_t length) {
+  std::vector<LinearTerm> out;
+  for (const auto& [coefficient, c] : terms) {
+    out.emplace_back(scalar(coefficient, "coefficient"), column(c));
+    if (out.back().second.size != length) fail("column: wrong number of entries");
+  }
+  return out;
+}
+
+// ---- memory
+
+// Kept for ever: device memory may be given back after the interpreter has gone.
+void set_allocator(const py::function& allocate, const py::function& release) {
+  auto* hooks = new std::pair<py::function, py::function>(allocate, release);
+  cuda::set_allocator({[hooks](size_t bytes, cuda::Stream stream) {
+                         const py::gil_scoped_acquire acquire;
+                         return at<void>(hooks->first(bytes, reinterpret_cast<Address>(stream)).cast<Address>());
+                       },
+                       [hooks](void* data, cuda::Stream) {
+                         if (!Py_IsInitialized()) return;
+                         const py::gil_scoped_acquire acquire;
+                         hooks->second(reinterpret_cast<Address>(data));
+                       }});
+}
+
+// ---- columns
+
+void from_ints(const PyColumn& values, Address out, Address stream) {
+  const Column c = column(values);
+  const py::gil_scoped_release release;
+  cuda::from_ints(c, at<Fr>(out), stream_at(stream));
+}
+
+void eq_table(const py::bytes& point, const py::bytes& scale, Address out, Address stream) {
+  const std::vector<Fr> w = scalars(point, "point");
+  const Fr factor = scalar(scale, "scale");
+  if (w.size() > kMaxVariables) fail("point: too many coordinates");
+  const py::gil_scoped_release release;
+  cuda::eq_table(w, factor, at<Fr>(out), stream_at(stream));
+}
+
+void contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights, Address out,
+              Address stream) {
+  const Column c = column(values);
+  const Column w = field(weights);
+  const auto product = static_cast<u128>(outer) * inner;
+  if (product >> 48 || static_cast<u128>(c.size) != product * w.size) {
+    fail("column: " + std::to_string(c.size) + " entries are not outer * (number of weights) * inner");
+  }
+  const py::gil_scoped_release release;
+  cuda::contract(c, outer, w.size, inner, static_cast<const Fr*>(w.data), at<Fr>(out), stream_at(stream));
+}
+
+py::bytes dot(const PyColumn& a, const PyColumn& b, Address stream) {
+  const Column x = column(a), y = column(b);
+  if (x.size != y.size) fail("weights: wrong number of entries");
+  Fr total;
+  {
+    const py::gil_scoped_release release;
+    total = cuda::dot(x, y, stream_at(stream));
+  }
+  return to_bytes(total);
+}
+
+void combine(const PyTerms& terms, const py::bytes& constant, size_t length, Address out, Address stream) {
+  const std::vector<LinearTerm> list = linear_terms(terms, length);
+  const Fr start = scalar(constant, "constant");
+  const py::gil_scoped_release release;
+  cuda::combine(list, start, length, at<Fr>(out), stream_at(stream));
+}
+
+void multiply(const PyColumn& a, const PyColumn& b, Address out, Address stream) {
+  const Column x = column(a), y = column(b);
+  if (x.size != y.size) fail("b: wrong number of entries");
+  const py::gil_scoped_release release;
+  cuda::multiply(x, y, at<Fr>(out), stream_at(stream));
+}
+
+void batch_inverse(const PyColumn& values, Address out, Address stream) {
+  const Column c = field(values);
+  const py::gil_scoped_release release;
+  cuda::batch_inverse(static_cast<const Fr*>(c.data), c.size, at<Fr>(out), stream_at(stream));
+}
+
+void scatter_add(const PyColumn& index, const PyColumn& values, size_t size, Address out, Address stream) {
+  const Column i = column(index), v = field(values);
+  if (i.type != ColumnType::kInt64) throw py::type_error("index: expected int64");
+  if (i.size != v.size) fail("values: wrong number of entries");
+  bool inside = true;
+  {
+    const py::gil_scoped_release release;
+    inside = cuda::scatter_add(static_cast<const int64_t*>(i.data), static_cast<const Fr*>(v.data), i.size, size,
+                               at<Fr>(out), stream_at(stream));
+  }
+  if (!inside) fail("index: an entry lies outside [0, " + std::to_string(size) + ")");
+}
+
+// ---- sumcheck and fraction tree
+
+class PyProver {
+ public:
+  explicit PyProver(std::unique_ptr<cuda::Prover> state) : state_(std::move(state)) {}
+  py::bytes round() {
+    require_unbound();
+    return values([this] { return state_->round(); });
+  }
+  void bind(const py::bytes& challenge) {
+    require_unbound();
+    const Fr r = scalar(challenge, "challenge");
+    const py::gil_scoped_release release;
+    state_->bind(r);
+  }
+  py::bytes finals() {
+    if (state_->variables() > 0) throw std::runtime_error("not every variable is bound");
+    return values([this] { return state_->finals(); });
+  }
+
+ private:
+  template <class Body>
+  static py::bytes values(Body body) {
+    std::vector<Fr> out;
+    {
+      const py::gil_scoped_release release;
+      out = body();
+    }
+    return to_bytes(out);
+  }
+  void require_unbound() const {
+    if (state_->variables() == 0) throw std::runtime_error("no variable is left");
+  }
+  std::unique_ptr<cuda::Prover> state_;
+};
+
+std::unique_ptr<PyProver> sumcheck(const std::vector<PyColumn>& columns,
+                                   const std::vector<std::pair<py::bytes, std::vector<int>>>& terms, int degree,
+                                   const std::optional<py::bytes>& eq_point, Address stream) {
+  if (columns.empty()) fail("tables: at least one is needed");
+  if (degree < 1 || degree > kMaxDegree) fail("degree: expected 1 to " + std::to_string(kMaxDegree));
+  std::vector<Column> tables;
+  for (const PyColumn& c : columns) tables.push_back(column(c));
+  const size_t length = tables[0].size;
+  if (!std::has_single_bit(length)) fail("tables: length " + std::to_string(length) + " is not a power of two");
+  for (const Column& table : tables) {
+    if (table.size != length) fail("tables: lengths differ");
+  }
+  const int variables = std::countr_zero(length);
+  std::optional<std::vector<Fr>> point;
+  if (eq_point) {
+    point = scalars(*eq_point, "eq_point");
+    if (point->size() != static_cast<size_t>(variables)) fail("eq_point: wrong number of coordinates");
+  }
+  std::vector<SumcheckTerm> list;
+  for (const auto& [coefficient, factors] : terms) {
+    for (const int j : factors) {
+      if (j < 0 || static_cast<size_t>(j) >= tables.size()) fail("terms: there is no table " + std::to_string(j));
+    }
+    if (factors.size() + (point ? 1 : 0) > static_cast<size_t>(degree)) fail("terms: a term exceeds the degree");
+    list.push_back({scalar(coefficient, "coefficient"), factors});
+  }
+  const py::gil_scoped_release release;
+  return std::make_unique<PyProver>(cuda::sumcheck(std::move(tables), variables, std::move(list), degree,
+                                                   std::move(point), stream_at(stream)));
+}
+
+using PyRun = std::tuple<PyColumn, py::bytes, PyTerms>;
+
+std::unique_ptr<cuda::FractionTree> fraction_tree(const std::vector<PyRun>& runs, int log_size, int stored_layers,
+                                                  Address stream) {
+  if (log_size < 0 || log_size > static_cast<int>(kMaxVariables)) fail("log_size: out of range");
+  std::vector<cuda::LeafRun> leaves;
+  size_t room = size_t{1} << log_size;
+  for (const auto& [numerator, constant, denominator] : runs) {
+    const Column p = column(numerator);
+    if (p.size > room) fail("runs: more leaves than 2^log_size");
+    room -= p.size;
+    leaves.push_back({p.size, p, scalar(constant, "constant"), linear_terms(denominator, p.size)});
+  }
+  const py::gil_scoped_release release;
+  return cuda::fraction_tree(std::move(leaves), log_size, stored_layers, stream_at(stream));
+}
+
+py::bytes tree_root(const cuda::FractionTree& tree) {
+  const auto [p, q] = tree.root();
+  return to_bytes({p, q});
+}
+
+std::unique_ptr<PyProver> tree_layer(cuda::FractionTree& tree, int depth, const py::bytes& point,
+                                     const py::bytes& batch) {
+  if (depth < 0 || depth >= tree.log_size()) fail("depth: no such layer");
+  std::vector<Fr> w = scalars(point, "point");
+  if (w.size() != static_cast<size_t>(depth)) fail("point: wrong number of coordinates");
+  const Fr factor = scalar(batch, "batch");
+  const py::gil_scoped_release release;
+  return std::make_unique<PyProver>(tree.layer(std::move(w), factor));
+}
+
+// ---- curve
+
+void msm(Address points, const PyColumn& scalars, Address out, Address stream) {
+  const Column s = field(scalars);
+  const py::gil_scoped_release release;
+  cuda::msm(at<const Affine>(points), static_cast<const Fr*>(s.data), s.size, at<Affine>(out), stream_at(stream));
+}
+
+void commit_rows(Address generators, const PyColumn& rows, size_t n, size_t width, const PyColumn& blinds,
+                 Address blinder, Address out, Address stream) {
+  const Column values = column(rows), b = field(blinds);
+  if (values.size != n * width || b.size != n) fail("rows and blinds differ in number");
+  const py::gil_scoped_release release;
+  cuda::commit_rows(at<const Affine>(generators), values, n, width, static_cast<const Fr*>(b.data),
+                    at<const Affine>(blinder), at<Affine>(out), stream_at(stream));
+}
+
+void fold_points(Address points, const py::bytes& weights, size_t n, Address out, Address stream) {
+  const std::vector<Fr> w = scalars(weights, "weights");
+  const py::gil_scoped_release release;
+  cuda::fold_points(at<const Affine>(points), w.data(), w.size(), n, at<Affine>(out), stream_at(stream));
+}
+
+}  // namespace
+}  // namespace zkcore
+
+void bind_cuda(py::module_& parent) {
+  using namespace zkcore;
+  parent.def("has_cuda", [] { return true; }, "Whether the engine was built with its CUDA part.");
+  py::module_ m = parent.def_submodule("cuda", "The engine on a GPU; use it through zkcore.field.cuda.");
+  m.def("missing", &cuda::missing, "Why there is no usable device, or None.");
+  m.def("set_allocator", &set_allocator, py::arg("allocate"), py::arg("release"));
+  m.def("from_ints", &from_ints);
+  m.def("eq_table", &eq_table);
+  m.def("contract", &contract);
+  m.def("dot", &dot);
+  m.def("combine", &combine);
+  m.def("multiply", &multiply);
+  m.def("batch_inverse", &batch_inverse);
+  m.def("scatter_add", &scatter_add);
+  m.def("sumcheck", &sumcheck);
+  m.def("fraction_tree", &fraction_tree);
+  m.def("msm", &msm);
+  m.def("commit_rows", &commit_rows);
+  m.def("fold_points", &fold_points);
+  py::class_<PyProver>(m, "Prover")
+      .def("round", &PyProver::round)
+      .def("bind", &PyProver::bind)
+      .def("finals", &PyProver::finals);
+  py::class_<cuda::FractionTree>(m, "FractionTree")
+      .def("root", &tree_root)
+      .def("layer", &tree_layer, py::keep_alive<0, 1>());
+}
+
+#else
+
+void bind_cuda(py::module_& parent) {
+  parent.def("has_cuda", [] { return false; }, "Whether the engine was built with its CUDA part.");
+}
+
+#endif
