@@ -1,6 +1,7 @@
 # make setup   an environment in .venv with everything: engine, prover, test and development tools
 # make demo    prove and verify a small model's answer
 # make test    all tests
+# make attacks remove every guard in turn and see an attack get through
 # make check   the one door before a commit: style, types, import rules, tests
 #
 # Variables: PYTHON (interpreter the environment is made with), ENGINE_FLAGS (for cmake, e.g. -DZKCORE_CUDA=OFF),
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
 CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
 
-.PHONY: setup demo test lint style types imports cpp-style check clean
+.PHONY: setup demo test attacks lint style types imports cpp-style check clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.stamp
@@ -44,6 +45,10 @@ demo: setup
 # Each worker computes on one thread: two workers on two cores do not fight over them.
 test: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# Every guard is dropped in turn, and some attack must notice: a few minutes.
+attacks: setup
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tests/mutants/run.py
 
 lint: style types imports cpp-style
 

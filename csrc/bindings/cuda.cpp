@@ -55,7 +55,7 @@ std::vector<LinearTerm> linear_terms(const PyTerms& terms, size_t length) {
 // ---- memory
 
 // Kept for ever: device memory may be given back after the interpreter has gone.
-void set_allocator(const py::function& allocate, const py::function& release) {
+void py_set_allocator(const py::function& allocate, const py::function& release) {
   auto* hooks = new std::pair<py::function, py::function>(allocate, release);
   cuda::set_allocator({[hooks](size_t bytes, cuda::Stream stream) {
                          const py::gil_scoped_acquire acquire;
@@ -70,13 +70,13 @@ void set_allocator(const py::function& allocate, const py::function& release) {
 
 // ---- columns
 
-void from_ints(const PyColumn& values, Address out, Address stream) {
+void py_from_ints(const PyColumn& values, Address out, Address stream) {
   const Column c = column(values);
   const py::gil_scoped_release release;
   cuda::from_ints(c, at<Fr>(out), stream_at(stream));
 }
 
-void eq_table(const py::bytes& point, const py::bytes& scale, Address out, Address stream) {
+void py_eq_table(const py::bytes& point, const py::bytes& scale, Address out, Address stream) {
   const std::vector<Fr> w = scalars(point, "point");
   const Fr factor = scalar(scale, "scale");
   if (w.size() > kMaxVariables) fail("point: too many coordinates");
@@ -84,7 +84,7 @@ void eq_table(const py::bytes& point, const py::bytes& scale, Address out, Addre
   cuda::eq_table(w, factor, at<Fr>(out), stream_at(stream));
 }
 
-void contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights, Address out,
+void py_contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights, Address out,
               Address stream) {
   const Column c = column(values);
   const Column w = field(weights);
@@ -96,7 +96,7 @@ void contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn
   cuda::contract(c, outer, w.size, inner, static_cast<const Fr*>(w.data), at<Fr>(out), stream_at(stream));
 }
 
-py::bytes dot(const PyColumn& a, const PyColumn& b, Address stream) {
+py::bytes py_dot(const PyColumn& a, const PyColumn& b, Address stream) {
   const Column x = column(a), y = column(b);
   if (x.size != y.size) fail("weights: wrong number of entries");
   Fr total;
@@ -107,27 +107,27 @@ py::bytes dot(const PyColumn& a, const PyColumn& b, Address stream) {
   return to_bytes(total);
 }
 
-void combine(const PyTerms& terms, const py::bytes& constant, size_t length, Address out, Address stream) {
+void py_combine(const PyTerms& terms, const py::bytes& constant, size_t length, Address out, Address stream) {
   const std::vector<LinearTerm> list = linear_terms(terms, length);
   const Fr start = scalar(constant, "constant");
   const py::gil_scoped_release release;
   cuda::combine(list, start, length, at<Fr>(out), stream_at(stream));
 }
 
-void multiply(const PyColumn& a, const PyColumn& b, Address out, Address stream) {
+void py_multiply(const PyColumn& a, const PyColumn& b, Address out, Address stream) {
   const Column x = column(a), y = column(b);
   if (x.size != y.size) fail("b: wrong number of entries");
   const py::gil_scoped_release release;
   cuda::multiply(x, y, at<Fr>(out), stream_at(stream));
 }
 
-void batch_inverse(const PyColumn& values, Address out, Address stream) {
+void py_batch_inverse(const PyColumn& values, Address out, Address stream) {
   const Column c = field(values);
   const py::gil_scoped_release release;
   cuda::batch_inverse(static_cast<const Fr*>(c.data), c.size, at<Fr>(out), stream_at(stream));
 }
 
-void scatter_add(const PyColumn& index, const PyColumn& values, size_t size, Address out, Address stream) {
+void py_scatter_add(const PyColumn& index, const PyColumn& values, size_t size, Address out, Address stream) {
   const Column i = column(index), v = field(values);
   if (i.type != ColumnType::kInt64) throw py::type_error("index: expected int64");
   if (i.size != v.size) fail("values: wrong number of entries");
@@ -176,7 +176,7 @@ class PyProver {
   std::unique_ptr<cuda::Prover> state_;
 };
 
-std::unique_ptr<PyProver> sumcheck(const std::vector<PyColumn>& columns,
+std::unique_ptr<PyProver> py_sumcheck(const std::vector<PyColumn>& columns,
                                    const std::vector<std::pair<py::bytes, std::vector<int>>>& terms, int degree,
                                    const std::optional<py::bytes>& eq_point, Address stream) {
   if (columns.empty()) fail("tables: at least one is needed");
@@ -209,7 +209,7 @@ std::unique_ptr<PyProver> sumcheck(const std::vector<PyColumn>& columns,
 
 using PyRun = std::tuple<PyColumn, py::bytes, PyTerms>;
 
-std::unique_ptr<cuda::FractionTree> fraction_tree(const std::vector<PyRun>& runs, int log_size, int stored_layers,
+std::unique_ptr<cuda::FractionTree> py_fraction_tree(const std::vector<PyRun>& runs, int log_size, int stored_layers,
                                                   Address stream) {
   if (log_size < 0 || log_size > static_cast<int>(kMaxVariables)) fail("log_size: out of range");
   std::vector<cuda::LeafRun> leaves;
@@ -224,12 +224,12 @@ std::unique_ptr<cuda::FractionTree> fraction_tree(const std::vector<PyRun>& runs
   return cuda::fraction_tree(std::move(leaves), log_size, stored_layers, stream_at(stream));
 }
 
-py::bytes tree_root(const cuda::FractionTree& tree) {
+py::bytes py_tree_root(const cuda::FractionTree& tree) {
   const auto [p, q] = tree.root();
   return to_bytes({p, q});
 }
 
-std::unique_ptr<PyProver> tree_layer(cuda::FractionTree& tree, int depth, const py::bytes& point,
+std::unique_ptr<PyProver> py_tree_layer(cuda::FractionTree& tree, int depth, const py::bytes& point,
                                      const py::bytes& batch) {
   if (depth < 0 || depth >= tree.log_size()) fail("depth: no such layer");
   std::vector<Fr> w = scalars(point, "point");
@@ -241,13 +241,13 @@ std::unique_ptr<PyProver> tree_layer(cuda::FractionTree& tree, int depth, const 
 
 // ---- curve
 
-void msm(Address points, const PyColumn& scalars, Address out, Address stream) {
+void py_msm(Address points, const PyColumn& scalars, Address out, Address stream) {
   const Column s = field(scalars);
   const py::gil_scoped_release release;
   cuda::msm(at<const Affine>(points), static_cast<const Fr*>(s.data), s.size, at<Affine>(out), stream_at(stream));
 }
 
-void commit_rows(Address generators, const PyColumn& rows, size_t n, size_t width, const PyColumn& blinds,
+void py_commit_rows(Address generators, const PyColumn& rows, size_t n, size_t width, const PyColumn& blinds,
                  Address blinder, Address out, Address stream) {
   const Column values = column(rows), b = field(blinds);
   if (values.size != n * width || b.size != n) fail("rows and blinds differ in number");
@@ -256,7 +256,7 @@ void commit_rows(Address generators, const PyColumn& rows, size_t n, size_t widt
                     at<const Affine>(blinder), at<Affine>(out), stream_at(stream));
 }
 
-void fold_points(Address points, const py::bytes& weights, size_t n, Address out, Address stream) {
+void py_fold_points(Address points, const py::bytes& weights, size_t n, Address out, Address stream) {
   const std::vector<Fr> w = scalars(weights, "weights");
   const py::gil_scoped_release release;
   cuda::fold_points(at<const Affine>(points), w.data(), w.size(), n, at<Affine>(out), stream_at(stream));
@@ -270,27 +270,27 @@ void bind_cuda(py::module_& parent) {
   parent.def("has_cuda", [] { return true; }, "Whether the engine was built with its CUDA part.");
   py::module_ m = parent.def_submodule("cuda", "The engine on a GPU; use it through zkcore.field.cuda.");
   m.def("missing", &cuda::missing, "Why there is no usable device, or None.");
-  m.def("set_allocator", &set_allocator, py::arg("allocate"), py::arg("release"));
-  m.def("from_ints", &from_ints);
-  m.def("eq_table", &eq_table);
-  m.def("contract", &contract);
-  m.def("dot", &dot);
-  m.def("combine", &combine);
-  m.def("multiply", &multiply);
-  m.def("batch_inverse", &batch_inverse);
-  m.def("scatter_add", &scatter_add);
-  m.def("sumcheck", &sumcheck);
-  m.def("fraction_tree", &fraction_tree);
-  m.def("msm", &msm);
-  m.def("commit_rows", &commit_rows);
-  m.def("fold_points", &fold_points);
+  m.def("set_allocator", &py_set_allocator, py::arg("allocate"), py::arg("release"));
+  m.def("from_ints", &py_from_ints);
+  m.def("eq_table", &py_eq_table);
+  m.def("contract", &py_contract);
+  m.def("dot", &py_dot);
+  m.def("combine", &py_combine);
+  m.def("multiply", &py_multiply);
+  m.def("batch_inverse", &py_batch_inverse);
+  m.def("scatter_add", &py_scatter_add);
+  m.def("sumcheck", &py_sumcheck);
+  m.def("fraction_tree", &py_fraction_tree);
+  m.def("msm", &py_msm);
+  m.def("commit_rows", &py_commit_rows);
+  m.def("fold_points", &py_fold_points);
   py::class_<PyProver>(m, "Prover")
       .def("round", &PyProver::round)
       .def("bind", &PyProver::bind)
       .def("finals", &PyProver::finals);
   py::class_<cuda::FractionTree>(m, "FractionTree")
-      .def("root", &tree_root)
-      .def("layer", &tree_layer, py::keep_alive<0, 1>());
+      .def("root", &py_tree_root)
+      .def("layer", &py_tree_layer, py::keep_alive<0, 1>());
 }
 
 #else

@@ -304,6 +304,15 @@ def test_a_wrong_reciprocal(delta: int, argument: LookupArgument) -> None:
 
 
 @by_argument
+def test_a_reciprocal_below_an_exact_one(argument: LookupArgument) -> None:
+    """The first row has one key: its sum divides the power of two, and the remainder of one less would be the sum."""
+    honest = follow_total(OP)
+    a = attack(argument, OP, INPUTS, {"op.reciprocal": lambda x, w: add(-1, 0, 0, 0)(honest(x, w), w)})
+    assert a.broken == ["op.reciprocal.high.0"]
+    assert a.reason == a.guards[0] == "lookups"
+
+
+@by_argument
 def test_an_output_with_a_remainder_out_of_range(argument: LookupArgument) -> None:
     """zkLLM's code checks the remainder but not the output (A.6): here both are."""
     a = attack(

@@ -158,8 +158,8 @@ def sections(commitment: PublicFile, answer: bytes, nonce: bytes) -> list[bytes]
 
 @pytest.mark.usefixtures("trusted")
 def test_parts_of_another_proof(tiny: Place, other: Place, commitment: PublicFile) -> None:
-    """Section by section, and all sections under another header. Even those of a second proof of the same statement: what
-    a prover says hangs together."""
+    """Section by section, and all sections under another header. Even those of a second proof of the same statement:
+    what a prover says hangs together."""
     ours = File.of(tiny.proof.read_bytes())
     own = sections(commitment, ours.pack(), tiny.nonce)
     donors = {

@@ -73,7 +73,9 @@ class Blank(np.ndarray[Any, np.dtype[Any]]):
         if key.dtype == bool:
             count = key.size if isinstance(key, Blank) else int(key.sum())
             return self.like((count, *self.shape[key.ndim :]))
-        return self.like((*key.shape, *self.shape[1:]))
+        made = self.like((*key.shape, *self.shape[1:]))
+        made.filled = min(1.0, self.filled * self.size / max(1, made.size))  # rows are left out because they are empty
+        return made
 
     def min(self, *args: Any, **options: Any) -> int:  # type: ignore[override]
         return self.lo

@@ -86,13 +86,12 @@ class CountingKernels:
     def combine(self, terms: Sequence[tuple[int, Column]], constant: int, length: int) -> FieldArray:
         fields, ints = linear_form(terms)
         self.tally.add("combine", length * len(terms), field_mults=fields * length, small_mults=ints * length)
-        filled = [c.filled if isinstance(c, Blank) else 1.0 for _, c in terms]
-        return self.field_array((length,), 1.0 if constant else max(filled, default=0.0))
+        return self.field_array((length,), 1.0 if constant else max((_filled(c) for _, c in terms), default=0.0))
 
     def multiply(self, a: Column, b: Column) -> FieldArray:
         count = _length(a)
         self.tally.add("multiply", count, field_mults=count)
-        return self.field_array((count,))
+        return self.field_array((count,), min(_filled(a), _filled(b)))
 
     def batch_inverse(self, values: FieldArray) -> FieldArray:
         count = values.size // 4
@@ -136,12 +135,9 @@ class CountingKernels:
 
     def commit_rows(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         count, field = len(rows), is_field(rows)
-        width, magnitude, filled = _length(rows) // max(1, count), 1 << group.SCALAR_BITS - 1, 1.0
-        if isinstance(rows, Blank):
-            filled = rows.filled
-        if not field:
-            magnitude = max(-int(rows.min()), int(rows.max()))
-        adds = group.commit_rows(count, width, magnitude, filled)
+        width = _length(rows) // max(1, count)
+        magnitude = 1 << group.SCALAR_BITS - 1 if field else max(-int(rows.min()), int(rows.max()))
+        adds = group.commit_rows(count, width, magnitude, _filled(rows))
         self.meter.room(group.bucket_memory(count, width, magnitude, self._threads))
         self.tally.add_group("commit_field" if field else "commit_ints", adds)
         return np.zeros((count, 12), dtype=np.uint64)
@@ -169,3 +165,7 @@ def linear_form(terms: Sequence[tuple[int, Column]]) -> tuple[int, int]:
 
 def _length(column: NDArray[Any]) -> int:
     return prod(column.shape[:-1]) if is_field(column) else column.size
+
+
+def _filled(column: NDArray[Any]) -> float:
+    return column.filled if isinstance(column, Blank) else 1.0

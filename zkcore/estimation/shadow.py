@@ -62,6 +62,7 @@ class ShapeWitness(Witness):
     def __init__(self, system: System, kernels: CountingKernels) -> None:
         super().__init__(system, kernels, {})
         self._meter, self._tally = kernels.meter, kernels.tally
+        self._shares: dict[str, float] = {}
         einsums = {r.outs[0]: r for r in system.relations if r.kind == "einsum"}
         self._derived = {n: r for n, r in einsums.items() if not n.endswith(".y")}  # forward passes leave their ".y"
 
@@ -76,9 +77,14 @@ class ShapeWitness(Witness):
         if tensor.kind != "committed" or name in self.system.digits:
             return self._blank(tensor.shape, (tensor.lo, tensor.hi))
         made = self._blank(tensor.shape, (tensor.lo // 2, tensor.hi // 2))  # calibration leaves a bit of room
-        if tensor.support:
-            made.filled = float(self.system.publics[tensor.support[0]].array().mean())
+        made.filled = self._share(tensor.support[0] if tensor.support else None)
         return made
+
+    def _share(self, mask: str | None) -> float:
+        """Of ones in a public mask."""
+        if mask and mask not in self._shares:
+            self._shares[mask] = float(self.system.publics[mask].array().mean())
+        return self._shares[mask] if mask else 1.0
 
     def _blank(self, shape: tuple[int, ...], interval: tuple[int, int]) -> Blank:
         return blank(self._meter, shape, np.int64, interval)
@@ -94,10 +100,13 @@ class ShapeWitness(Witness):
         return total
 
     def selector(self, relation: Relation) -> Array:
-        return blank(self._meter, padded(self.system.domain(relation)), np.int8, (0, 1))
+        made = self.indicator(self.system.domain(relation))
+        made.filled *= self._share(relation.mask)
+        return made
 
-    def indicator(self, shape: tuple[int, ...]) -> Array:
-        return blank(self._meter, padded(shape), np.int8, (0, 1))
+    def indicator(self, shape: tuple[int, ...]) -> Blank:
+        cube = padded(shape)
+        return blank(self._meter, cube, np.int8, (0, 1), prod(shape) / prod(cube))
 
     def rows(self, relation: Relation) -> Array:
         index = self.affine(relation.exprs[0], relation.spec)

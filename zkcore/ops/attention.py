@@ -19,6 +19,7 @@ from zkcore.errors import RangeError
 from zkcore.graph.builder import Builder
 from zkcore.graph.tensor import Output, Specs, Tensor, committed
 from zkcore.ops.requantise import FIX
+from zkcore.ops.softmax import causal, pin_reciprocal, real_attention, score_bits, tile_pairs
 from zkcore.ops.tables import exp_table
 from zkcore.relation import Table
 
@@ -77,7 +78,7 @@ class Attention:
     def outputs(self, inputs: Specs) -> Mapping[str, Output]:
         s, q, pairs = self.settings, inputs["q"], inputs["row_of"].shape[0]
         rows, tile = q.shape[:-1], q.shape[-2]
-        bits = _score_bits(inputs) - s.escale + 2
+        bits = score_bits(inputs) - s.escale + 2
         return {
             "mu": committed(rows, bits),
             "t": Output((*q.shape[:-3], pairs, tile, tile), True, 0, (1 << s.index_bits) - 1),
@@ -92,7 +93,7 @@ class Attention:
 
         s, (q, k, v) = self.settings, self._flat(inputs)
         u = exact.rounded_shift(exact.einsum("hid,hjd->hij", q, k), s.escale)
-        allowed = _causal(q, k)
+        allowed = causal(q, k)
         mu = u.masked_fill(~allowed, -(1 << 62)).max(-1).values
         t = (mu[..., None] - u).masked_fill(~allowed, 0)
         if int(t.max()) >= 1 << s.index_bits:
@@ -107,15 +108,13 @@ class Attention:
         if q.shape[1] != k.shape[1] or q.shape[1] % self.tile:
             return {"y": y.reshape(own)}
         heads = own[:-2]
-        made = {"mu": mu, "t": _tiles(t, self.tile), "reciprocal": reciprocal, "y": y}
+        made = {"mu": mu, "t": tile_pairs(t, self.tile), "reciprocal": reciprocal, "y": y}
         return {name: value.reshape(*heads, *value.shape[1:]) for name, value in made.items()}
 
     def real(self, inputs: Arrays) -> Arrays:
         q, k, v = self._flat(inputs)
-        allowed = _causal(q, k)
-        scores = (q @ k.transpose(-1, -2) / self.settings.head_dim**0.5).masked_fill(~allowed, float("-inf"))
-        below = (scores.max(-1, keepdim=True).values - scores).masked_fill(~allowed, 0)
-        return {"y": (scores.softmax(-1) @ v).reshape(inputs["q"].shape), "t": below}
+        made = real_attention({"q": q, "k": k, "v": v}, self.settings.head_dim)
+        return {"y": made["y"].reshape(inputs["q"].shape), "t": made["t"]}
 
     def _flat(self, inputs: Arrays) -> tuple[TorchTensor, TorchTensor, TorchTensor]:
         """q, k, v with one head axis; in a group, K and V are read once per query head."""
@@ -134,7 +133,7 @@ class Attention:
         scores = build.einsum("scores", f"{self.heads}tid,htjd->{cell}", q, k)
         e, total = self._softmax(build, inputs, outputs, scores)
         mix = build.einsum("mix", f"{cell},htjd,tI->{row}d", e, v, row_of)
-        self._reciprocal(build, row, outputs["reciprocal"], total)
+        pin_reciprocal(build, row, outputs["reciprocal"], total, self.settings.reciprocal)
         acc = build.einsum("acc", f"{row}d,{row}->{row}d", mix, outputs["reciprocal"])
         build.requantise(outputs["y"], row + "d", acc, self.settings.reciprocal)
 
@@ -150,38 +149,8 @@ class Attention:
         build.nonneg("maximum", row, count[row] - 1, (count.hi).bit_length())
         return e, build.einsum("total", f"{cell},tI->{row}", e, row_of)
 
-    def _reciprocal(self, build: Builder, row: str, reciprocal: Tensor, total: Tensor) -> None:
-        s, bits = self.settings, max(1, (total.hi - 1).bit_length())
-        build.nonneg("reciprocal.range", row, reciprocal[row], s.reciprocal - s.exp_fraction + 1)
-        product = build.einsum("product", f"{row},{row}->{row}", reciprocal, total)
-        build.nonneg("reciprocal.low", row, (1 << s.reciprocal) - product[row], bits)
-        build.nonneg("reciprocal.high", row, total[row] - 1 - (1 << s.reciprocal) + product[row], bits)
-
-
-def _score_bits(inputs: Specs) -> int:
-    """Bits of the largest score."""
-    q, k = inputs["q"], inputs["k"]
-    return (q.shape[-1] * max(-q.lo, q.hi) * max(-k.lo, k.hi)).bit_length()
-
-
-def _causal(q: TorchTensor, k: TorchTensor) -> TorchTensor:
-    """[n, L]: query i is position L - n + i."""
-    from torch import arange
-
-    n, length = q.shape[1], k.shape[1]
-    return arange(length, device=q.device)[None, :] <= arange(length - n, length, device=q.device)[:, None]
-
 
 def _take(table: Table, index: TorchTensor) -> TorchTensor:
     from torch import as_tensor
 
     return as_tensor(table.columns[1], device=index.device)[index]
-
-
-def _tiles(t: TorchTensor, tile: int) -> TorchTensor:
-    """[h, P, P] -> [h, pairs, tile, tile], pairs (I, J) with J <= I in row-major order."""
-    from torch import stack
-
-    h, tiles = t.shape[0], t.shape[1] // tile
-    grid = t.reshape(h, tiles, tile, tiles, tile)
-    return stack([grid[:, i, :, j] for i in range(tiles) for j in range(i + 1)], dim=1)

@@ -1,0 +1,336 @@
+"""Every verb on the GPU against the same verb on the CPU, bit for bit: odd sizes, extremes, points at infinity."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from zkcore.field import cuda
+from zkcore.field.kernels import MODULUS, Column, Points, Term
+from zkcore.field.native import NativeKernels
+
+REASON = cuda.missing()
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+
+HOST = NativeKernels()
+KINDS = ["int8", "int16", "int32", "int64", "field"]
+SMALL = ["int8", "int16"]
+EDGES = [0, 1, 2, MODULUS - 1, MODULUS - 2, MODULUS >> 1, (1 << 64) - 1, 1 << 64, (1 << 128) - 1, 1 << 192]
+
+
+@dataclass
+class Run:
+    """Leaves as a caller would give them."""
+
+    numerator: Column
+    constant: int
+    denominator: Sequence[tuple[int, Column]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[cuda.CudaKernels]:
+    yield cuda.load()
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    return random.Random(20240611)
+
+
+def scalars(rng: random.Random, count: int) -> list[int]:
+    return [rng.choice(EDGES) if rng.random() < 0.25 else rng.randrange(MODULUS) for _ in range(count)]
+
+
+def column(rng: random.Random, kind: str, count: int) -> Column:
+    """A few values of every sort and many random ones, extremes of the type among them."""
+    draw = np.random.default_rng(rng.randrange(2**32))
+    if kind == "field":
+        some = HOST.from_scalars(scalars(rng, min(count, 500)) or [0])
+        return cast(Column, np.ascontiguousarray(some[draw.integers(0, len(some), count)]))
+    info = np.iinfo(kind)
+    values = draw.integers(info.min, info.max, count, dtype=np.dtype(kind).type, endpoint=True)
+    special = np.array([info.min, info.min + 1, -1, 0, 0, 1, info.max - 1, info.max], dtype=kind)
+    return cast(Column, np.where(draw.random(count) < 0.3, special[draw.integers(0, 8, count)], values))
+
+
+def same(got: Any, expected: np.ndarray[Any, Any]) -> None:
+    array = cuda.load().to_host(got)
+    assert array.dtype == expected.dtype
+    assert array.shape == expected.shape
+    np.testing.assert_array_equal(array, expected)
+
+
+# ---- columns
+@pytest.mark.parametrize("kind", KINDS[:4])
+@pytest.mark.parametrize("shape", [(0,), (1,), (5,), (3, 7), (2, 1, 1025)])
+def test_from_ints(device: cuda.CudaKernels, rng: random.Random, kind: str, shape: tuple[int, ...]) -> None:
+    values = cast(Any, column(rng, kind, int(np.prod(shape)))).reshape(shape)
+    same(device.from_ints(values), HOST.from_ints(values))
+
+
+def test_scalars_survive_the_round_trip(device: cuda.CudaKernels, rng: random.Random) -> None:
+    values = [*EDGES, *scalars(rng, 9)]
+    assert device.to_scalars(device.from_scalars(values)) == values
+
+
+@pytest.mark.parametrize("variables", [0, 1, 5, 8, 9, 10, 12])
+def test_eq_table(device: cuda.CudaKernels, rng: random.Random, variables: int) -> None:
+    point, scale = scalars(rng, variables), rng.randrange(MODULUS)
+    same(device.eq_table(point), HOST.eq_table(point))
+    same(device.eq_table(point, scale), HOST.eq_table(point, scale))
+
+
+CONTRACT_SHAPES = [
+    *[(1, n, 1) for n in (1, 3, 127, 257, 4099)],
+    *[(outer, k, inner) for outer in (1, 3) for k in (1, 33) for inner in (1, 2, 255, 257)],
+    *[(65, 7, 1), (1, 1100, 9), (2, 0, 3), (0, 3, 2)],
+    *[(1, 32, 64), (1, 33, 72), (2, 95, 136), (1, 700, 264), (64, 64, 1), (70, 128, 1), (131, 192, 1)],
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", CONTRACT_SHAPES, ids=str)
+def test_contract(device: cuda.CudaKernels, rng: random.Random, kind: str, shape: tuple[int, int, int]) -> None:
+    outer, k, inner = shape
+    values, weights = column(rng, kind, outer * k * inner), HOST.from_scalars(scalars(rng, k))
+    same(device.contract(values, outer, inner, weights), HOST.contract(values, outer, inner, weights))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 5000, 1), (1, 1500, 64), (64, 1536, 1)], ids=str)
+def test_contracting_extremes(device: cuda.CudaKernels, kind: str, shape: tuple[int, int, int]) -> None:
+    outer, k, inner = shape
+    weights = HOST.from_scalars([MODULUS - 1] * k)
+    if kind == "field":
+        values: Column = HOST.from_scalars([MODULUS - 1] * (outer * k * inner))
+    else:
+        values = cast(Column, np.full(outer * k * inner, np.iinfo(kind).min, dtype=kind))
+    same(device.contract(values, outer, inner, weights), HOST.contract(values, outer, inner, weights))
+
+
+@pytest.mark.parametrize("left", KINDS)
+@pytest.mark.parametrize("right", KINDS)
+@pytest.mark.parametrize("length", [0, 1, 33, 513])
+def test_dot_and_multiply(device: cuda.CudaKernels, rng: random.Random, left: str, right: str, length: int) -> None:
+    a, b = column(rng, left, length), column(rng, right, length)
+    assert device.dot(a, b) == HOST.dot(a, b)
+    same(device.multiply(a, b), HOST.multiply(a, b))
+
+
+@pytest.mark.parametrize("length", [1, 7, 129, 700])
+@pytest.mark.parametrize("count", [0, 1, 8, 30])
+def test_combine(device: cuda.CudaKernels, rng: random.Random, length: int, count: int) -> None:
+    terms = [(c, column(rng, KINDS[i % 5], length)) for i, c in enumerate(scalars(rng, count))]
+    same(device.combine(terms, -7, length), HOST.combine(terms, -7, length))
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 129, 4097])
+def test_batch_inverse(device: cuda.CudaKernels, rng: random.Random, length: int) -> None:
+    values = cast(Any, column(rng, "field", length))
+    same(device.batch_inverse(values), HOST.batch_inverse(values))
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 1), (33, 1), (100, 1000), (5000, 17)])
+def test_scatter_add(device: cuda.CudaKernels, rng: random.Random, count: int, size: int) -> None:
+    index = np.array([rng.choice([0, size - 1, rng.randrange(size)]) for _ in range(count)], dtype=np.int64)
+    values = cast(Any, column(rng, "field", count))
+    same(device.scatter_add(index, values, size), HOST.scatter_add(index, values, size))
+
+
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_scatter_add_refuses_an_index_outside(device: cuda.CudaKernels, wrong: int) -> None:
+    with pytest.raises(ValueError, match="outside"):
+        device.scatter_add(np.array([0, wrong]), HOST.from_scalars([1, 2]), 4)
+
+
+# ---- sumcheck
+def follow(got: Any, expected: Any, rounds: int, rng: random.Random) -> None:
+    """Both states side by side; some rounds are asked for twice, some not at all."""
+    for _ in range(rounds):
+        asked = rng.choice([0, 1, 1, 1, 2])
+        for _ in range(asked):
+            assert got.round() == expected.round()
+        challenge = scalars(rng, 1)[0]
+        got.bind(challenge)
+        expected.bind(challenge)
+    assert got.finals() == expected.finals()
+    with pytest.raises(RuntimeError):
+        got.round()
+
+
+TERM_SETS: dict[str, list[Term]] = {
+    "one table": [(1, (0,))],
+    "product": [(1, (0, 1))],
+    "square": [(3, (1, 1))],
+    "fourth power": [(MODULUS - 1, (1, 1, 1, 1))],
+    "shared": [(1, (0, 1)), (1, (2,)), (1, (1, 2, 2))],
+    "mixed": [(5, (0,)), (1, (0, 1)), (MODULUS - 2, (2, 1, 0)), (7, (3, 0, 1, 2)), (1, (3, 3)), (9, ())],
+    "constant": [(4, ())],
+    "later": [(1, (0, 1)), (5, (2,)), (1, (2, 3))],
+}
+KIND_SETS = [("field",) * 4, ("int8",) * 4, ("int32",) * 4, ("int64", "int16", "field", "int8"), ("int16", "field") * 2]
+
+
+@pytest.mark.parametrize("with_eq", [False, True])
+@pytest.mark.parametrize("kinds", KIND_SETS, ids="-".join)
+@pytest.mark.parametrize("terms", TERM_SETS.values(), ids=TERM_SETS.keys())
+def test_sumcheck(
+    device: cuda.CudaKernels, rng: random.Random, terms: list[Term], kinds: tuple[str, ...], with_eq: bool
+) -> None:
+    for variables in (0, 1, 4, 10):
+        tables = [column(rng, kind, 2**variables) for kind in kinds]
+        point = scalars(rng, variables) if with_eq else None
+        args = tables, terms, 5, point
+        follow(device.sumcheck(*args), HOST.sumcheck(*args), variables, rng)
+
+
+def test_many_tables(device: cuda.CudaKernels, rng: random.Random) -> None:
+    tables = [column(rng, KINDS[j % 5], 64) for j in range(80)]
+    terms: list[Term] = [(1, (2 * j, 2 * j + 1)) for j in range(40)]
+    follow(device.sumcheck(tables, terms, 2), HOST.sumcheck(tables, terms, 2), 6, rng)
+
+
+def test_inputs_stay_as_they_are(device: cuda.CudaKernels, rng: random.Random) -> None:
+    tables = [device.to_device(column(rng, kind, 64)) for kind in ("field", "int8")]
+    before = [device.to_host(t).copy() for t in tables]
+    state = device.sumcheck(tables, [(1, (0, 1))], 2)
+    for _ in range(6):
+        state.round()
+        state.bind(5)
+    for table, copy in zip(tables, before, strict=True):
+        same(table, copy)
+
+
+# ---- fraction tree
+def some_runs(rng: random.Random, sizes: Sequence[int]) -> list[Run]:
+    """Numerators and denominators of every kind in turn."""
+    runs = []
+    for i, size in enumerate(sizes):
+        terms = [(c, column(rng, KINDS[(i + k) % 5], size)) for k, c in enumerate(scalars(rng, i % 4))]
+        runs.append(Run(column(rng, KINDS[(i + 3) % 5], size), rng.randrange(1, MODULUS), terms))
+    return runs
+
+
+TREES = [
+    *[([], 0), ([1], 0), ([], 3), ([1], 3), ([2, 1], 2), ([1, 1, 1], 2), ([4, 2, 1], 3), ([3, 2], 3), ([5, 4, 3], 4)],
+    *[([128, 64, 32, 7], 8), ([300, 211], 10), ([1024, 512, 256, 128], 11)],
+]
+
+
+@pytest.mark.parametrize(("sizes", "log_size"), TREES, ids=str)
+@pytest.mark.parametrize("memory_limit", [None, 1])
+def test_fraction_tree(
+    device: cuda.CudaKernels, rng: random.Random, sizes: list[int], log_size: int, memory_limit: int | None
+) -> None:
+    """Layers in the protocol's order, where each claim follows from the layer before."""
+    runs = some_runs(rng, sizes)
+    device.memory_limit = memory_limit
+    got, expected = device.fraction_tree(runs, log_size), HOST.fraction_tree(runs, log_size)
+    device.memory_limit = None
+    assert got.root() == expected.root()
+    point: list[int] = []
+    for depth in range(log_size):
+        batch = scalars(rng, 1)[0]
+        a, b = got.layer(depth, point, batch), expected.layer(depth, point, batch)
+        at = scalars(rng, depth)
+        for r in at:
+            assert a.round() == b.round()
+            a.bind(r)
+            b.bind(r)
+        assert a.finals() == b.finals()
+        point = [*at, scalars(rng, 1)[0]]
+
+
+def test_layers_in_any_order(device: cuda.CudaKernels, rng: random.Random) -> None:
+    runs = some_runs(rng, [64, 32, 5])
+    got, expected = device.fraction_tree(runs, 7), HOST.fraction_tree(runs, 7)
+    for depth in (3, 6, 6, 0, 5, 3, 1):
+        point, batch = scalars(rng, depth), rng.randrange(MODULUS)
+        follow(got.layer(depth, point, batch), expected.layer(depth, point, batch), depth, rng)
+
+
+# ---- curve
+def points(count: int) -> Points:
+    """Equal, opposite and infinite ones among them."""
+    out = HOST.hash_to_curve(b"zkcore tests", b"gpu", 0, count)
+    minus = HOST.fold_points(out, HOST.from_scalars([MODULUS - 1]))
+    for i in range(3, count, 7):
+        out[i] = out[i - 1]
+    for i in range(5, count, 11):
+        out[i] = minus[i - 1]
+    out[8::13] = 0
+    return out
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 31, 300])
+def test_msm(device: cuda.CudaKernels, rng: random.Random, count: int) -> None:
+    bases, weights = points(count), HOST.from_scalars(scalars(rng, count))
+    same(device.msm(bases, weights), HOST.msm(bases, weights))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rows", "width"), [(0, 3), (1, 1), (2, 0), (3, 33), (5, 260)])
+def test_commit_rows(device: cuda.CudaKernels, rng: random.Random, kind: str, rows: int, width: int) -> None:
+    bases, blinder = points(width + 2), points(1)
+    values = cast(Any, column(rng, kind, rows * width))
+    values = values.reshape(rows, width, 4) if kind == "field" else values.reshape(rows, width)
+    blinds = HOST.from_scalars([0, *scalars(rng, rows)][:rows])
+    got = device.commit_rows(bases, values, blinds, device.fixed_base(blinder))
+    same(got, HOST.commit_rows(bases, values, blinds, HOST.fixed_base(blinder)))
+
+
+@pytest.mark.parametrize("value", [0, 1, -128, 127])
+def test_rows_of_one_value(device: cuda.CudaKernels, value: int) -> None:
+    """All points in one bucket."""
+    bases, blinder, blinds = points(700), points(1), HOST.from_scalars([3])
+    rows = np.full((1, 700), value, dtype=np.int8)
+    got = device.commit_rows(bases, rows, blinds, device.fixed_base(blinder))
+    same(got, HOST.commit_rows(bases, rows, blinds, HOST.fixed_base(blinder)))
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 5), (2, 64), (3, 1), (4, 33)])
+def test_fold_points(device: cuda.CudaKernels, rng: random.Random, k: int, n: int) -> None:
+    bases, weights = points(k * n), HOST.from_scalars(scalars(rng, k))
+    same(device.fold_points(bases, weights), HOST.fold_points(bases, weights))
+
+
+# ---- sizes that fill the device
+@pytest.mark.parametrize("kind", SMALL)
+def test_large_contract(device: cuda.CudaKernels, rng: random.Random, kind: str) -> None:
+    values, weights = column(rng, kind, 2**21), HOST.from_scalars(scalars(rng, 2**11))
+    for shape in ((1, 2**10), (2**10, 1), (4, 2**8)):
+        same(device.contract(values, *shape, weights), HOST.contract(values, *shape, weights))
+
+
+def test_large_sumcheck(device: cuda.CudaKernels, rng: random.Random) -> None:
+    tables = [column(rng, kind, 2**17) for kind in ("field", "int16", "int8")]
+    point = scalars(rng, 17)
+    for terms, degree, eq in (([(1, (0, 1))], 2, None), ([(3, (1, 2)), (1, (0, 1))], 3, point)):
+        follow(device.sumcheck(tables, terms, degree, eq), HOST.sumcheck(tables, terms, degree, eq), 17, rng)
+
+
+def test_large_tree(device: cuda.CudaKernels, rng: random.Random) -> None:
+    test_fraction_tree(device, rng, [2**16, 2**15, 2**14, 99], 17, None)
+
+
+@pytest.mark.parametrize(("kind", "rows", "width"), [("int8", 9, 2**13), ("int16", 2, 2**17), ("field", 1, 2**15)])
+def test_large_rows(device: cuda.CudaKernels, rng: random.Random, kind: str, rows: int, width: int) -> None:
+    bases = np.ascontiguousarray(np.tile(points(1024), (width // 1024, 1)))
+    blinder, blinds = points(1), HOST.from_scalars(scalars(rng, rows))
+    values = cast(Any, column(rng, kind, rows * width)).reshape(rows, width, *([4] if kind == "field" else []))
+    got = device.commit_rows(bases, values, blinds, device.fixed_base(blinder))
+    same(got, HOST.commit_rows(bases, values, blinds, HOST.fixed_base(blinder)))
+
+
+def test_transfers_are_counted(device: cuda.CudaKernels) -> None:
+    values = np.arange(100, dtype=np.int16)
+    before = device.counters()["transfer_bytes"]
+    there = device.to_device(values)
+    assert device.counters()["transfer_bytes"] == before + 200
+    device.from_ints(there)
+    assert device.counters()["transfer_bytes"] == before + 200

@@ -1,0 +1,274 @@
+"""What an estimate counts is what a proof takes: exactly, for everything that does not depend on the data."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.checkpoints import CONFIG, write_checkpoint
+from zkcore import api, prover
+from zkcore import config as configuration
+from zkcore.commitment.layout import Layout
+from zkcore.errors import ModelError, UsageError
+from zkcore.estimation import estimate, group, sources
+from zkcore.estimation.blank import Blank, Meter, blank
+from zkcore.estimation.calibration import Rates
+from zkcore.estimation.counting import CountingKernels
+from zkcore.estimation.forward import ForwardRates
+from zkcore.estimation.run import Counted, count
+from zkcore.field import native
+from zkcore.field.generators import Generators
+from zkcore.field.kernels import MODULUS, Kernels
+from zkcore.models.family import Sequence
+from zkcore.models.shapes import SHAPES
+from zkcore.subprotocols.fraction_tree import Run
+
+VARIANTS = {
+    "default": "",
+    "trees of layers": "strategy: {lookup_trees: each_layer}\n",
+    "clear": "zero_knowledge: false\n",
+    "committed inverses": "lookup: tlookup\n",
+}
+
+
+@dataclass
+class Case:
+    """A proof that was made, and what was counted for the same sequence."""
+
+    owner: prover.Owner
+    sequence: Sequence
+    proof: prover.Proof
+    counted: Counted
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Path:
+    """Grouped heads, and sizes that are no powers of two."""
+    return write_checkpoint(
+        tmp_path_factory.mktemp("model"), num_key_value_heads=2, hidden_size=24, num_hidden_layers=2
+    )
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def case(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    place = tmp_path_factory.mktemp("commitment")
+    (place / "config.yaml").write_text(CONFIG + VARIANTS[request.param])
+    api.commit(model, place / "config.yaml", place / "made")
+    owner = prover.Owner.load(place / "made")
+    sequence = owner.generate(owner.public.codec.encode("The old mill"), 4)
+    proof = prover.prove(owner, sequence, b"", api.cache_dir())
+    setup = owner.public.setup
+    return Case(owner, sequence, proof, count(setup, setup.system(sequence)))
+
+
+def test_bytes_and_hashing_are_exact_in_every_stage(case: Case) -> None:
+    for name in ("bytes", "hashed_bytes"):
+        assert {s: w[name] for s, w in case.proof.work.items()} == {
+            s: c.work[name] for s, c in case.counted.stages.items()
+        }
+    assert case.counted.bytes == len(case.proof.data) - case.proof.header_bytes
+
+
+def test_multiplications_are_exact_in_every_stage(case: Case) -> None:
+    """Of both kinds together: which integers outgrow 64 bits, and so become field elements, depends on the data."""
+    for stage, work in case.proof.work.items():
+        counted = case.counted.stages[stage].work
+        assert _products(counted) == _products(work), stage
+        assert counted["field_mults"] == pytest.approx(work["field_mults"], rel=0.01, abs=500), stage
+
+
+def _products(work: dict[str, int]) -> int:
+    return work["field_mults"] + work["small_mults"]
+
+
+def test_group_additions_are_close(case: Case) -> None:
+    """They depend on zero digits and empty buckets."""
+    real = sum(w["group_adds"] for w in case.proof.work.values())
+    assert sum(c.work["group_adds"] for c in case.counted.stages.values()) == pytest.approx(real, rel=0.25)
+
+
+def test_values_rows_and_lookups_are_exact(case: Case) -> None:
+    setup = case.owner.public.setup
+    system = setup.system(case.sequence)
+    own = system.of_kind("committed")
+    on_the_way = {"multiplicity", "pushforward", "inverse"}
+    assert sum(n for k, n in case.counted.committed.items() if k not in on_the_way) == system.committed_values()
+    assert case.counted.lookups == system.lookups()
+    rows = sum(len(Layout(x.shape, setup.parts.scheme.log_width).row_ids) for x in own)
+    assert 48 * rows == case.proof.work["commit"]["bytes"]
+    assert case.counted.rows > rows  # what the lookup argument commits comes later
+    assert case.counted.weights == sum(math.prod(w.shape) for w in setup.weights().values())
+    assert 48 * case.counted.weight_rows == len(case.owner.public.rows)
+
+
+def test_a_commitments_range_proof_is_exact(case: Case) -> None:
+    setup = case.owner.public.setup
+    assert count(setup, setup.certificate()).bytes == len(case.owner.public.certificate)
+
+
+def test_an_estimate_gives_the_whole_files_size(case: Case) -> None:
+    machine = estimate.Machine(Rates({}, 0.0), ForwardRates(0.0, 0.0, 0.0))
+    found = estimate.answer(case.owner.public.setup, case.sequence, machine)
+    assert found.header_bytes == case.proof.header_bytes
+    assert found.message_bytes + found.header_bytes == len(case.proof.data)
+    assert [s.name for s in found.stages] == ["generate", "forward", *case.proof.work]
+    assert sum(s.bytes for s in found.stages) == found.message_bytes
+
+
+# --- the engine's verbs, one by one -----------------------------------------------------------------------------------
+def test_the_counting_engine_counts_what_the_engine_counts() -> None:
+    """A mixture of types, coefficients and sizes."""
+    real, counting = native.load(), CountingKernels(Meter())
+    for work in (_field_verbs, _sumchecks, _trees):
+        before = real.counters()
+        work(real)
+        found = {k: n - before[k] for k, n in real.counters().items()}
+        start = counting.counters()
+        work(counting)
+        assert {k: n - start[k] for k, n in counting.counters().items()} == found, work.__name__
+
+
+def _field_verbs(k: Kernels) -> None:
+    f = np.zeros((8, 4), dtype=np.uint64)
+    z = np.arange(8, dtype=np.int16)
+    k.eq_table([5] * 6, 2)
+    k.from_ints(z)
+    k.from_wide_bytes(bytes(128))
+    for column in (z, f):
+        k.contract(column, 2, 1, f[:4])
+        k.dot(column, f)
+        k.dot(f, column)
+        k.combine([(1, column), (MODULUS + 1, f), (7, column), (-1, z)], 3, 8)
+        k.multiply(column, f)
+    k.dot(z, z)
+    k.batch_inverse(f)
+    k.scatter_add(z.astype(np.int64), f, 9)
+
+
+def _sumchecks(k: Kernels) -> None:
+    f, z = np.zeros((32, 4), dtype=np.uint64), np.arange(32)
+    columns = [f, z, z.astype(np.int8), z.astype(np.int32), z.astype(np.int16)]
+    mixed = [(1, (0, 1)), (1, (2,)), (5, (0, 0)), (1, (0,)), (MODULUS - 1, (3, 4)), (2, (2, 4, 0)), (1, ())]
+    for terms, degree in ((mixed, 4), ([(1, (0, 1))], 2), ([(1, (2, 3))], 2), ([(3, (1,)), (1, (0, 1))], 3)):
+        for point in (None, [9] * 5):
+            prover = k.sumcheck(columns, terms, degree + (point is not None), point)
+            for r in (2, 3, 4, 5, 6):
+                prover.round()
+                prover.bind(r)
+            prover.finals()
+
+
+def _trees(k: Kernels) -> None:
+    f, z = np.zeros((8, 4), dtype=np.uint64), np.arange(8, dtype=np.int16) + 1
+    for runs, size in (
+        ([Run(z, 5, [(3, z)])], 3),
+        ([Run(z, 5, [(3, z), (1, f)]), Run(f, 2, [(1, z)]), Run(z[:2], 5, [(3, f[:2])])], 6),
+        ([Run(z[:1], 5, [(3, z[:1])])], 0),
+        ([Run(z[:2], 5, [(3, z[:2])])], 1),
+    ):
+        tree = k.fraction_tree(runs, size)
+        for depth in range(size):
+            layer = tree.layer(depth, [3] * depth, 7)
+            for r in [5] * depth:
+                layer.round()
+                layer.bind(r)
+            layer.finals()
+
+
+@pytest.mark.parametrize("magnitude", [7, 2000, 30_000, (1 << 20) - 1])
+@pytest.mark.parametrize("rows, width", [(1, 64), (3, 256), (20, 128)])
+def test_group_additions_of_evenly_spread_rows(rows: int, width: int, magnitude: int) -> None:
+    k = native.load()
+    generators, blinder = Generators(k).take("tensor", 256), k.fixed_base(Generators(k).take("blind", 1))
+    data = np.random.default_rng(magnitude).integers(-magnitude, magnitude, (rows, width), dtype=np.int64)
+    before = k.counters()["group_adds"]
+    k.commit_rows(generators, data, k.from_scalars([MODULUS // 3] * rows), blinder)
+    real = k.counters()["group_adds"] - before
+    assert group.commit_rows(rows, width, magnitude, 1.0) == pytest.approx(real, rel=0.1)
+
+
+# --- arrays without memory --------------------------------------------------------------------------------------------
+def test_blank_arrays_take_no_memory_and_are_metered() -> None:
+    meter = Meter()
+    tracemalloc.start()
+    a = blank(meter, (1 << 20, 1 << 14), np.int64, (-5, 9))
+    views = [a.reshape(-1), a[5:7], a.T, np.broadcast_to(a, (2, *a.shape)), np.transpose(a)]
+    b = np.concatenate([a, a.copy()])
+    c = np.pad(a[:3], [(0, 5), (0, 0)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    assert all(isinstance(v, Blank) for v in views)
+    assert a.copy() is a  # it is contiguous already
+    assert (a.min(), a.max(), c.filled) == (-5, 9, 3 / 8)
+    assert meter.live == a.nbytes + b.nbytes + c.nbytes
+    del b, c
+    assert meter.live == a.nbytes
+    del a
+    assert meter.live == views[0].nbytes  # a view keeps what it looks at
+    views.clear()
+    assert (meter.live, meter.peak > 0) == (0, True)
+
+
+def test_blank_arrays_behave_in_arithmetic() -> None:
+    a = blank(Meter(), (4, 3), np.int32, (0, 6))
+    total = np.zeros((4, 3), dtype=np.int64)
+    total += a
+    assert isinstance(total, Blank)
+    assert ((-a).min(), (a != 0).dtype, (a + a).max()) == (-6, np.dtype(bool), 12)
+    assert a[np.array([0, 2])].shape == (2, 3)
+    assert np.bincount(a.reshape(-1), minlength=7).shape == (7,)
+    assert np.where(a > 3, a, 0).shape == (4, 3)
+    assert np.sum(a) == 0  # nothing special is said about it: zeros in memory
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_has_a_graph(name: str) -> None:
+    source = sources.find(name, configuration.parse({}, "test"), None)
+    system = source.setup.system(source.sequence(130, 2))
+    assert source.assumed
+    published = {"7b": 6.74e9, "13b": 13.0e9, "8b": 8.03e9, "70b": 69.0e9, "405b": 405.8e9}
+    weights = sum(math.prod(w.shape) for w in source.setup.weights().values())
+    assert weights == pytest.approx(published[name.rsplit("-", 1)[1]], rel=0.03)
+    assert system.lookups() > 0
+
+
+def test_a_large_shape_is_counted_without_memory() -> None:
+    source = sources.find("llama-2-7b", configuration.parse({}, "test"), None)
+    small = source.setup.architecture.model_copy(update={"layers": 1})
+    setup = sources.Setup(source.setup.parts, small, source.setup.quantisation)
+    tracemalloc.start()
+    counted = count(setup, setup.system(source.sequence(2048, 1)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert counted.memory > 1 << 34
+    assert peak < 1 << 28
+
+
+def test_sources_that_are_none(tmp_path: Path, model: Path) -> None:
+    default = configuration.parse({}, "test")
+    with pytest.raises(UsageError, match="known shapes: llama-2-7b"):
+        sources.find("llama-9", default, None)
+    with pytest.raises(UsageError, match="--config"):
+        sources.find("llama-2-7b", None, None)
+    with pytest.raises(ModelError, match=r"config\.json"):
+        sources.find(str(tmp_path), default, None)
+    found = sources.find(str(model), default, None)
+    with pytest.raises(UsageError, match="128"):
+        found.sequence(129, 1)
+    with pytest.raises(UsageError, match="new tokens < length"):
+        found.sequence(5, 5)
+
+
+def test_a_checkpoint_is_calibrated_as_commit_does(case: Case, model: Path) -> None:
+    config = case.owner.public.setup.parts.config
+    found = sources.find(str(model), config, (model / "calibration.txt").read_text())
+    assert found.setup.quantisation == case.owner.public.setup.quantisation
+    assert not found.assumed
+    assert found.tokenizer == len(case.owner.public.tokenizer)

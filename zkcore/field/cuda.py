@@ -1,0 +1,296 @@
+"""The contract on a GPU: torch CUDA tensors in and out, on the current stream.
+
+Field arrays are uint64 [..., 4], points uint64 [n, 12], integers int8 to int64, all contiguous. Tensors and numpy
+arrays of the host are taken too: they are copied to the device, and every byte that crosses is counted in
+`counters()["transfer_bytes"]`. What has no device form (encodings, hashing, fixed bases) runs on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+import zkcore._engine as _engine
+from zkcore.field.kernels import FixedBase, Leaves, Term
+from zkcore.field.native import NativeKernels
+from zkcore.field.native_curve import NativeFixedBase
+from zkcore.field.native_field import _pack, _reduced, _unpack
+
+if TYPE_CHECKING:
+    import torch
+
+Tensor: TypeAlias = "torch.Tensor"
+Data: TypeAlias = Any  # a tensor or a numpy array
+
+_NODE_BYTES = 64
+_TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
+
+
+def missing() -> str | None:
+    """Why there is no GPU to compute on, or None."""
+    if not _engine.has_cuda():
+        return "the engine was built without CUDA"
+    reason: str | None = _engine.cuda.missing()
+    if reason is None:
+        import torch
+
+        return None if torch.cuda.is_available() else "torch has no CUDA"
+    return reason
+
+
+class CudaSumcheck:
+    def __init__(self, state: Any, inputs: object) -> None:
+        self._state, self._inputs = state, inputs  # inputs must outlive the state, which points into them
+
+    def round(self) -> list[int]:
+        return _unpack(self._state.round())
+
+    def bind(self, challenge: int) -> None:
+        self._state.bind(_pack([challenge]))
+
+    def finals(self) -> list[int]:
+        return _unpack(self._state.finals())
+
+
+class CudaFractionTree:
+    def __init__(self, tree: Any, inputs: object) -> None:
+        self._tree, self._inputs = tree, inputs
+
+    def root(self) -> tuple[int, int]:
+        p, q = _unpack(self._tree.root())
+        return p, q
+
+    def layer(self, depth: int, point: Sequence[int], batch: int) -> CudaSumcheck:
+        return CudaSumcheck(self._tree.layer(depth, _pack(point), _reduced(batch)), self._inputs)
+
+
+class CudaFixedBase:
+    """Combines on the host; the first base's multiples lie on the device, for the blinds of commitments."""
+
+    def __init__(self, kernels: CudaKernels, points: Data) -> None:
+        self.host = NativeFixedBase(kernels.to_host(points))
+        self.table = kernels.to_device(self.host.tables.table())
+        self._kernels = kernels
+
+    def combine(self, scalars: Sequence[int]) -> Tensor:
+        return self._kernels.to_device(self.host.combine(scalars))
+
+
+class CudaKernels:
+    """Implements Kernels. `memory_limit` (bytes) bounds what a fraction tree keeps; the rest is computed again."""
+
+    def __init__(self, device: int | None = None, memory_limit: int | None = None) -> None:
+        import torch
+
+        self._torch = torch
+        self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
+        self.memory_limit = memory_limit
+        self._host = NativeKernels()
+        self._moved = 0
+        _engine.cuda.set_allocator(self._allocate, self._release)
+
+    # ---- memory
+    def _allocate(self, size: int, stream: int) -> int:
+        address: int = self._torch.cuda.caching_allocator_alloc(size, self.device, stream)
+        return address
+
+    def _release(self, address: int) -> None:
+        self._torch.cuda.caching_allocator_delete(address)
+
+    def _stream(self) -> int:
+        stream: int = self._torch.cuda.current_stream(self.device).cuda_stream
+        return stream
+
+    def to_device(self, data: Data) -> Tensor:
+        """As it is if it is there already; else a counted copy."""
+        torch = self._torch
+        if isinstance(data, np.ndarray):
+            if not data.flags.c_contiguous:
+                raise ValueError("array is not C-contiguous")
+            data = torch.from_numpy(data if data.flags.writeable else data.copy())
+        if data.device != self.device:
+            self._moved += data.numel() * data.element_size()
+            data = data.to(self.device)
+        if not data.is_contiguous():
+            raise ValueError("tensor is not contiguous")
+        return data
+
+    def to_host(self, data: Data) -> Any:
+        """A numpy array; a copy from the device is counted."""
+        if isinstance(data, np.ndarray):
+            return data
+        if data.device.type != "cpu":
+            self._moved += data.numel() * data.element_size()
+        return data.cpu().numpy()
+
+    def _empty(self, *shape: int) -> Tensor:
+        return self._torch.empty(shape, dtype=self._torch.uint64, device=self.device)
+
+    def _column(self, tensor: Tensor) -> tuple[int, int, int]:
+        kind = _TYPES.get(str(tensor.dtype).removeprefix("torch."))
+        if kind is None:
+            raise TypeError(f"expected int8, int16, int32, int64 or uint64 [..., 4], not {tensor.dtype}")
+        if kind != _TYPES["uint64"]:
+            return tensor.data_ptr(), kind, tensor.numel()
+        if tensor.ndim == 0 or tensor.shape[-1] != 4:
+            raise ValueError("a field array has shape [..., 4]")
+        return tensor.data_ptr(), kind, tensor.numel() // 4
+
+    def _terms(self, terms: Sequence[tuple[int, Data]], kept: list[Tensor]) -> list[tuple[bytes, tuple[int, int, int]]]:
+        """For the engine; what must stay alive is added to `kept`."""
+        out = []
+        for coefficient, data in terms:
+            kept.append(self.to_device(data))
+            out.append((_reduced(coefficient), self._column(kept[-1])))
+        return out
+
+    # ---- conversions
+    def from_ints(self, values: Data) -> Tensor:
+        tensor = self.to_device(values)
+        column = self._column(tensor)
+        if column[1] == _TYPES["uint64"]:
+            raise TypeError("values: expected integers")
+        out = self._empty(*tensor.shape, 4)
+        _engine.cuda.from_ints(column, out.data_ptr(), self._stream())
+        return out
+
+    def from_scalars(self, values: Sequence[int]) -> Tensor:
+        return self.to_device(self._host.from_scalars(values))
+
+    def to_scalars(self, values: Data) -> list[int]:
+        return self._host.to_scalars(self.to_host(values))
+
+    def from_wide_bytes(self, data: bytes) -> Tensor:
+        return self.to_device(self._host.from_wide_bytes(data))
+
+    # ---- columns
+    def eq_table(self, point: Sequence[int], scale: int = 1) -> Tensor:
+        out = self._empty(1 << len(point), 4)
+        _engine.cuda.eq_table(_pack(point), _reduced(scale), out.data_ptr(), self._stream())
+        return out
+
+    def contract(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
+        tensor, own = self.to_device(column), self.to_device(weights)
+        out = self._empty(outer * inner, 4)
+        args = self._column(tensor), outer, inner, self._column(own)
+        _engine.cuda.contract(*args, out.data_ptr(), self._stream())
+        return out
+
+    def dot(self, column: Data, weights: Data) -> int:
+        a, b = self.to_device(column), self.to_device(weights)
+        return int.from_bytes(_engine.cuda.dot(self._column(a), self._column(b), self._stream()), "little")
+
+    def combine(self, terms: Sequence[tuple[int, Data]], constant: int, length: int) -> Tensor:
+        kept: list[Tensor] = []
+        packed = self._terms(terms, kept)
+        out = self._empty(length, 4)
+        _engine.cuda.combine(packed, _reduced(constant), length, out.data_ptr(), self._stream())
+        return out
+
+    def multiply(self, a: Data, b: Data) -> Tensor:
+        x, y = self.to_device(a), self.to_device(b)
+        column = self._column(x)
+        out = self._empty(column[2], 4)
+        _engine.cuda.multiply(column, self._column(y), out.data_ptr(), self._stream())
+        return out
+
+    def batch_inverse(self, values: Data) -> Tensor:
+        tensor = self.to_device(values)
+        out = self._empty(*tensor.shape)
+        _engine.cuda.batch_inverse(self._column(tensor), out.data_ptr(), self._stream())
+        return out
+
+    def scatter_add(self, index: Data, values: Data, size: int) -> Tensor:
+        i, v = self.to_device(index), self.to_device(values)
+        out = self._empty(size, 4)
+        _engine.cuda.scatter_add(self._column(i), self._column(v), size, out.data_ptr(), self._stream())
+        return out
+
+    # ---- sumchecks
+    def sumcheck(
+        self, tables: Sequence[Data], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
+    ) -> CudaSumcheck:
+        kept = [self.to_device(t) for t in tables]
+        packed = [(_reduced(coefficient), list(factors)) for coefficient, factors in terms]
+        point = None if eq_point is None else _pack(eq_point)
+        columns = [self._column(t) for t in kept]
+        return CudaSumcheck(_engine.cuda.sumcheck(columns, packed, degree, point, self._stream()), kept)
+
+    def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> CudaFractionTree:
+        kept: list[Tensor] = []
+        packed = []
+        for run in runs:
+            kept.append(self.to_device(run.numerator))
+            numerator = self._column(kept[-1])
+            packed.append((numerator, _reduced(run.constant), self._terms(run.denominator, kept)))
+        stored = _stored_layers(log_size, self.memory_limit)
+        return CudaFractionTree(_engine.cuda.fraction_tree(packed, log_size, stored, self._stream()), kept)
+
+    # ---- curve
+    def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Tensor:
+        return self.to_device(self._host.hash_to_curve(dst, prefix, start, count))
+
+    def encode(self, points: Data) -> bytes:
+        return self._host.encode(self.to_host(points))
+
+    def decode(self, data: bytes) -> Tensor:
+        return self.to_device(self._host.decode(data))
+
+    def _points(self, data: Data) -> Tensor:
+        tensor = self.to_device(data)
+        if str(tensor.dtype) != "torch.uint64" or tensor.ndim != 2 or tensor.shape[1] != 12:
+            raise ValueError("points: expected uint64 [n, 12]")
+        return tensor
+
+    def msm(self, points: Data, scalars: Data) -> Tensor:
+        p, s = self._points(points), self.to_device(scalars)
+        column = self._column(s)
+        if column[2] != len(p):
+            raise ValueError("points and scalars differ in length")
+        out = self._empty(12)
+        _engine.cuda.msm(p.data_ptr(), column, out.data_ptr(), self._stream())
+        return out
+
+    def commit_rows(self, generators: Data, rows: Data, blinds: Data, blinder: FixedBase) -> Tensor:
+        if not isinstance(blinder, CudaFixedBase):
+            raise TypeError("blinder: expected what this engine's fixed_base returned")
+        g, values, b = self._points(generators), self.to_device(rows), self.to_device(blinds)
+        n, width = int(values.shape[0]), int(values.shape[1])
+        if len(g) < width:
+            raise ValueError("generators: fewer than the width of the rows")
+        out = self._empty(n, 12)
+        args = g.data_ptr(), self._column(values), n, width, self._column(b), blinder.table.data_ptr()
+        _engine.cuda.commit_rows(*args, out.data_ptr(), self._stream())
+        return out
+
+    def fold_points(self, points: Data, weights: Data) -> Tensor:
+        p, w = self._points(points), self.to_scalars(weights)
+        if not w or len(p) % len(w):
+            raise ValueError("points: the number is no multiple of the number of weights")
+        out = self._empty(len(p) // len(w), 12)
+        _engine.cuda.fold_points(p.data_ptr(), _pack(w), len(out), out.data_ptr(), self._stream())
+        return out
+
+    def fixed_base(self, points: Data) -> CudaFixedBase:
+        return CudaFixedBase(self, points)
+
+    def counters(self) -> dict[str, int]:
+        return {**self._host.counters(), "transfer_bytes": self._moved}
+
+
+def _stored_layers(log_size: int, memory_limit: int | None) -> int:
+    """Layers from the root on whose nodes fit into the limit together."""
+    if memory_limit is None:
+        return log_size
+    return min(log_size, max(1, (memory_limit // _NODE_BYTES + 2).bit_length() - 2))
+
+
+@cache
+def load() -> CudaKernels:
+    reason = missing()
+    if reason is not None:
+        raise RuntimeError(f"no GPU: {reason}")
+    return CudaKernels()
