@@ -12,6 +12,7 @@ from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.config import load as load_config
 from zkcore.errors import UsageError
+from zkcore.field import native
 from zkcore.report.progress import QuietReporter, Reporter, StageTime, peak_memory
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def commit(
     chosen = config if isinstance(config, Config) else load_config(config)
     _note_device(chosen, reporter)
     texts = _text(calibrate, model_dir, "calibration.txt"), _text(heldout, model_dir, "heldout.txt")
-    done = committer.commit(Path(model_dir), chosen, Path(out), texts, cache_dir(), reporter)
+    counted = _Counted(reporter)
+    done = committer.commit(Path(model_dir), chosen, Path(out), texts, cache_dir(), counted)
     reporter.close()
     a = done.accuracy
     return CommitResult(
@@ -104,7 +106,7 @@ def commit(
         a.perplexity_float,
         a.perplexity_integer,
         a.top1_agreement,
-        list(reporter.stages),
+        _worked(reporter.stages, counted.close()),
         list(done.sections),
         chosen.zero_knowledge,
     )
@@ -219,6 +221,27 @@ def _stages(reporter: Reporter) -> Callable[[str], None]:
     return lambda name: reporter.stage(name)
 
 
+class _Counted:
+    """A reporter's stages, and what the engine did in them."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter, self._work = reporter, dict[str, dict[str, int]]()
+        self._running: tuple[str, dict[str, int]] | None = None
+
+    def stage(self, name: str, detail: str = "") -> None:
+        if not self._running or self._running[0] != name:
+            self.close()
+            self._running = name, native.load().counters()
+        self._reporter.stage(name, detail)
+
+    def close(self) -> dict[str, dict[str, int]]:
+        if self._running:
+            name, start = self._running
+            self._work[name] = {k: n - start[k] for k, n in native.load().counters().items()}
+            self._running = None
+        return self._work
+
+
 def _worked(stages: list[StageTime], work: Mapping[str, Mapping[str, int]]) -> list[StageTime]:
     """With the bytes and the operations that the driver counted."""
     known = [(s, dict(work.get(s.name, {}))) for s in stages]
@@ -239,12 +262,19 @@ def _expected(setup: Setup, sequence: Sequence, nonce: bytes, reporter: Reporter
 
 
 def _need(*packages: str) -> None:
-    from importlib.util import find_spec
-
     # Many small integer operations: threads that spin between them only take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if missing := [p for p in packages if find_spec(p) is None]:
+    if missing := [p for p in packages if not _installed(p)]:
         raise UsageError(f"this needs {', '.join(missing)}: pip install 'zkcore[prove]'")
+
+
+def _installed(package: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
 
 
 def _text(path: Path | None, model_dir: Path, name: str) -> str:

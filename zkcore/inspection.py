@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from zkcore import proof as files
 from zkcore.graph.system import System
 from zkcore.models.family import Sequence
 from zkcore.public import PublicFile
+from zkcore.setup import Setup
 
 HIDDEN = ["the weights", "every activation", "the logits"]
 
@@ -38,6 +40,7 @@ def _commitment(data: bytes) -> dict[str, Any]:
         "Plugins": [{"name": n, "version": v} for n, v in file.statement.plugins],
         "Sections": _sections(file),
         "Graph of an answer of 64 tokens": _system(file.system(Sequence((0,) * 65, 1))),
+        **_bounds(setup),
         "Public": {"what": "architecture, scales, configuration, tokenizer, commitment, prompt, output"},
         "Hidden": {"what": ", ".join(HIDDEN) if setup.parts.config.zero_knowledge else "nothing: clear mode"},
     }
@@ -46,6 +49,13 @@ def _commitment(data: bytes) -> dict[str, Any]:
 def _sections(file: PublicFile) -> list[dict[str, object]]:
     parts = (("tokenizer", file.tokenizer), ("weight rows", file.rows), ("range proof", file.certificate))
     return [{"section": name, "bytes": len(part)} for name, part in parts]
+
+
+def _bounds(setup: Setup) -> dict[str, dict[str, float]]:
+    """Ops that know how far they are from what they approximate say so."""
+    graph, keys = setup.shortest(), setup.architecture.max_positions
+    found = {n.name: n.op.error_bound(keys) for n in graph.block.nodes if hasattr(n.op, "error_bound")}
+    return {f"Error bound of {name}, rows of {keys}": asdict(bound) for name, bound in found.items()}
 
 
 def _system(system: System) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zkcore.cli.output import Output
+from zkcore.errors import UsageError
 from zkcore.report.estimates import comparison_table
 from zkcore.report.progress import StageTime
 from zkcore.report.tables import pairs_table, rows_table, section_tables, stage_table
@@ -104,7 +105,7 @@ def verify(
     output: Output = ctx.obj
     with output.reporting() as report:
         accepted = api.verify(
-            proof, commitment, prompt=prompt, expect_text=expect_text, nonce=nonce.encode(), report=report
+            proof, commitment, prompt=prompt, expect_text=expect_text, nonce=_bytes(nonce), report=report
         )
     content = asdict(accepted)
     output.result(
@@ -148,6 +149,13 @@ def demo(
 
     with workplace(out) as place:
         Demo(ctx.obj, dir, config, place).run(prompt, max_new_tokens)
+
+
+def _bytes(nonce: str) -> bytes:
+    try:
+        return nonce.encode()
+    except UnicodeEncodeError as e:
+        raise UsageError(f"--nonce is not Unicode: {e.reason} at character {e.start}") from None
 
 
 def _figures(content: dict[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zkcore.cli.commands import app
-from zkcore.cli.output import Output
+from zkcore.cli.demo import workplace
+from zkcore.cli.output import UNUSABLE, Output
 from zkcore.report.estimates import estimate_tables
+
+if TYPE_CHECKING:
+    from zkcore.ablation import Arm, Study
+
+PROMPT = "Once upon a time there was a little fox named"
 
 
 @app.command()
@@ -35,3 +43,39 @@ def estimate(
     if done.assumed_scales:
         line += "\nscales are assumed: once a model is calibrated, a shift may need one limb more or less"
     output.result("estimate", asdict(done), line, *estimate_tables(done.answer, done.model))
+
+
+@app.command()
+def ablate(
+    ctx: typer.Context,
+    configs: Annotated[list[Path], typer.Argument(help="Configurations to compare, in YAML.")],
+    model: Annotated[Path, typer.Option(help="A checkpoint directory.")],
+    prompt: Annotated[str, typer.Option(help="The text to continue.")] = PROMPT,
+    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to generate at most.")] = 16,
+    out: Annotated[Path | None, typer.Option(help="Keep results, plots, commitments and proofs here.")] = None,
+) -> None:
+    """Prove the same answer under several configurations, and compare what it takes."""
+    from zkcore import ablation
+    from zkcore.report import machine
+    from zkcore.report.tables import rows_table
+
+    output: Output = ctx.obj
+    with workplace(out) as place, output.reporting() as report:
+        study = ablation.Study(model, prompt, tokens, place)
+        arms = study.run(configs, report.note)
+        where = machine.describe()
+        content = ablation.content(study, arms, where)
+        made = _keep(place, study, arms, where) if out else []
+    line = "\n".join([f"wrote {path}" for path in made]) or "give --out DIR to keep plots, JSON and an HTML page"
+    output.result("ablate", content, line, rows_table("Ablation", *ablation.summary(arms)))
+    if all(arm.error for arm in arms):
+        raise typer.Exit(UNUSABLE)
+
+
+def _keep(place: Path, study: Study, arms: Sequence[Arm], where: Mapping[str, object]) -> list[Path]:
+    from zkcore import ablation
+    from zkcore.report import ablation as results
+
+    path = place / "results.json"
+    path.write_text(json.dumps(ablation.content(study, arms, where), indent=1), encoding="utf-8")
+    return [path, *results.write(place, study, arms, where)]
