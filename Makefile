@@ -1,6 +1,7 @@
 # make setup   an environment in .venv with everything: engine, prover, test and development tools
 # make demo    prove and verify a small model's answer
 # make test    all tests
+# make bench   the engine's speed, and a whole proof's, into benchmarks/results
 # make attacks remove every guard in turn and see an attack get through
 # make check   the one door before a commit: style, types, import rules, tests
 #
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
 CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
 
-.PHONY: setup demo test attacks lint style types imports cpp-style check clean
+.PHONY: setup demo test bench attacks lint style types imports cpp-style check clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.stamp
@@ -49,6 +50,11 @@ test: setup
 # Every guard is dropped in turn, and some attack must notice: a few minutes.
 attacks: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tests/mutants/run.py
+
+bench: setup
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/tiny_llama.py
+	$(BIN)/python benchmarks/tiny_llama.py --config configs/baseline.yaml
 
 lint: style types imports cpp-style
 

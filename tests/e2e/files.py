@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zkcore import proof
+from zkcore import api, public, verifier
+from zkcore.public import PublicFile
 from zkcore.statement import canonical
 
 KeyPath = tuple[str | int, ...]
@@ -49,11 +50,20 @@ class File:
 
 
 def public_edges(data: bytes) -> list[int]:
-    file = File.of(data)
-    from zkcore import public
-
+    """Where the sections of a commitment begin and end."""
     read = public.parse(data)
-    return file.edges(len(read.tokenizer), len(read.rows), len(read.certificate))
+    return File.of(data).edges(len(read.tokenizer), len(read.rows), len(read.certificate))
+
+
+def sections(commitment: PublicFile, answer: bytes, nonce: bytes) -> list[bytes]:
+    """What the stages of a valid proof wrote."""
+    done = verifier.verify(commitment, answer, verifier.Expected(nonce=nonce), api.cache_dir())
+    out, body = [], File.of(answer).body
+    for size in (work["bytes"] for name, work in done.work.items() if name != verifier.RANGES):
+        out.append(body[:size])
+        body = body[size:]
+    assert body == b""
+    return [part for part in out if part]
 
 
 def leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
@@ -82,6 +92,3 @@ def flipped(data: bytes, at: int, bit: int = 0) -> bytes:
     made = bytearray(data)
     made[at] ^= 1 << bit
     return bytes(made)
-
-
-MAGIC = {"public": proof.COMMITMENT_MAGIC, "proof": proof.PROOF_MAGIC}

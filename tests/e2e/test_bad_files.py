@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.checkpoints import Place
-from tests.e2e.files import File, flipped, public_edges
+from tests.e2e.files import File, flipped, public_edges, sections
 from tests.e2e.limits import bounded, refused
 from zkcore import api, public, verifier
 from zkcore.errors import FormatError, ProofRejected, UsageError
+from zkcore.field.kernels import MODULUS
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -66,11 +67,8 @@ def test_a_commitment_with_a_bit_flipped_at_every_edge(tiny: Place) -> None:
 @pytest.fixture(scope="module")
 def stages(tiny: Place) -> list[int]:
     """Where the sections of the proof begin and end."""
-    commitment, data = public.parse(tiny.public.read_bytes()), tiny.proof.read_bytes()
-    done = verifier.verify(commitment, data, verifier.Expected(nonce=tiny.nonce), api.cache_dir())
-    sizes = [work["bytes"] for name, work in done.work.items() if name != verifier.RANGES]
-    edges = File.of(data).edges(*sizes)
-    assert sum(sizes) == len(File.of(data).body)
+    data = tiny.proof.read_bytes()
+    edges = File.of(data).edges(*(len(s) for s in sections(public.load(tiny.public), data, tiny.nonce)))
     assert len(edges) > 10
     return edges
 
@@ -109,6 +107,70 @@ def test_bits_flipped_all_over(tiny: Place, part: int) -> None:
         refused(lambda at=at: check(tiny, data=flipped(commitment, at, at % 8)))  # type: ignore[misc]
     for at in range(part * 100, len(answer), 997):
         refused(lambda at=at: check(tiny, answer=flipped(answer, at, at % 8)), ProofRejected)  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_sections_out_of_order(either: Place) -> None:
+    """Swapped, dropped, twice."""
+    file = File.of(either.proof.read_bytes())
+    parts = sections(public.load(either.public), file.pack(), either.nonce)
+    assert len(parts) >= 5
+    for at in range(len(parts)):
+        swapped = [*parts[:at], *parts[at : at + 2][::-1], *parts[at + 2 :]]
+        dropped = [*parts[:at], *parts[at + 1 :]]
+        twice = [*parts[: at + 1], *parts[at:]]
+        for told in (swapped, dropped, twice):
+            if (body := b"".join(told)) != file.body:
+                refused(lambda b=body: check(either, answer=file.pack(body=b)), ProofRejected)  # type: ignore[misc]
+
+
+FIELD = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EABFFFEB153FFFFB9FEFFFFFFFFAAAB
+INFINITY = b"\xc0" + bytes(47)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_point_in_another_encoding(either: Place) -> None:
+    """The first row of the first commitment, in ways that some decoders take for the same point or for none."""
+    file = File.of(either.proof.read_bytes())
+    point, rest = file.body[:48], file.body[48:]
+    x = int.from_bytes(point, "big") & ((1 << 381) - 1)
+    told = {
+        "negative": bytes([point[0] ^ 0x20]) + point[1:],
+        "uncompressed flag": bytes([point[0] & 0x7F]) + point[1:],
+        "infinity flag": bytes([point[0] | 0x40]) + point[1:],
+        "x + p": (x + FIELD | 1 << 383).to_bytes(48, "big") if x + FIELD < 1 << 381 else b"\x9f" + b"\xff" * 47,
+        "infinity": INFINITY,
+        "infinity with a sign": b"\xe0" + bytes(47),
+        "infinity with junk": INFINITY[:-1] + b"\1",
+        "zero": bytes(48),
+        "off the curve": b"\x80" + bytes(46) + b"\1",
+        "backwards": point[::-1],
+    }
+    for new in told.values():
+        assert new != point
+        refused(lambda n=new: check(either, answer=file.pack(body=n + rest)), ProofRejected)  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_scalar_in_another_encoding(either: Place) -> None:
+    """The last message is a scalar: it has one encoding."""
+    file = File.of(either.proof.read_bytes())
+    rest, scalar = file.body[:-32], int.from_bytes(file.body[-32:], "big")
+    assert scalar < MODULUS
+    for new in (scalar + MODULUS, MODULUS, MODULUS - 1 - scalar, (1 << 256) - 1, 0, scalar ^ 1):
+        data = file.pack(body=rest + (new % (1 << 256)).to_bytes(32, "big"))
+        refused(lambda d=data: check(either, answer=d), ProofRejected)  # type: ignore[misc]
+    reversed_bytes = file.pack(body=rest + file.body[-32:][::-1])
+    refused(lambda: check(either, answer=reversed_bytes), ProofRejected)
+
+
+def test_a_proof_in_the_other_mode(tiny: Place, clear: Place) -> None:
+    """One is no downgrade of the other: also not when the header claims the other's commitment."""
+    for ours, theirs in ((tiny, clear), (clear, tiny)):
+        file, foreign = File.of(theirs.proof.read_bytes()), File.of(ours.proof.read_bytes())
+        refused(lambda o=ours, f=file: check(o, answer=f.pack()), ProofRejected, "another model")  # type: ignore[misc]
+        told = file.pack(header={**file.header, "commitment_sha256": foreign.header["commitment_sha256"]})
+        refused(lambda o=ours, t=told: check(o, answer=t), ProofRejected)  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("trusted")

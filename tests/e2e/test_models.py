@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.e2e.checkpoints import edit_json, llama_config, write_checkpoint
+from tests.e2e.checkpoints import TEXT, edit_json, llama_config, write_checkpoint
 from zkcore import api, evaluation, prover
-from zkcore.errors import ModelError
+from zkcore.errors import ModelError, RangeError
 from zkcore.models import passes
 from zkcore.models.family import Sequence
 from zkcore.models.llama import Llama, LlamaArchitecture
@@ -27,6 +27,11 @@ LLAMA3 = {
     "rope_theta": 500000.0,
 }
 PROMPT = "The old mill stands"
+PRECISE = """\
+commitment: {log_width: 8}
+model: {table_bits: 14, attention: {tile: 16}}
+calibration: {tokens: 256, window: 64}
+"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -
         if name not in made:
             place, shape = tmp_path_factory.mktemp("shape"), SHAPES[name]
             model = write_checkpoint(place / "model", dtype=shape.dtype, shard_size=shape.shard_size, **shape.config)
+            (model / "config.yaml").write_text(PRECISE)
             assert len(list(model.glob("*.safetensors"))) > 1 or shape.shard_size == "1GB"
             api.commit(model, model / "config.yaml", place / "commitment")
             made[name] = model, place / "commitment"
@@ -100,18 +106,13 @@ def each_shape(function: Any) -> Any:
 def test_the_integer_model_is_close_to_transformers(committed: Any, name: str) -> None:
     model, commitment = committed(name)
     owner = prover.Owner.load(commitment)
-    window = owner.public.codec.encode(
-        "The water still turns what is left of the wheel, slowly, as if it were thinking."
-    )
+    window = owner.public.codec.encode(TEXT[:200])
     [exact] = evaluation.float_logits(model, [window])
-    ours = evaluation.integer_logits(owner.public.setup, owner.weights, window)
-    spread, worst = float(exact.std()), float((exact - ours).abs().max())
-    same = float((exact.argmax(-1) == ours.argmax(-1)).double().mean())
-    print(
-        f"{name}: {len(window)} tokens, logits differ by at most {worst / spread:.4f} sigma, top-1 agreement {same:.3f}"
-    )
-    assert worst < 0.1 * spread
-    assert same >= 0.95
+    error = (exact - evaluation.integer_logits(owner.public.setup, owner.weights, window)) / exact.std()
+    worst, usual = float(error.abs().max()), float(error.square().mean().sqrt())
+    print(f"{name}: of {len(window)} tokens' logits, error {worst:.4f} sigma at most, {usual:.5f} root mean square")
+    assert worst < 0.04
+    assert usual < 0.005
 
 
 @each_shape
@@ -248,7 +249,7 @@ def test_unusual_weights(place: Path, edits: dict[str, Any]) -> None:
 
 
 def test_weights_that_differ_too_much_in_size(place: Path) -> None:
-    """A projection whose largest weight meets only zeros. Refused, or proved: but nothing in between."""
+    """A projection whose largest weight meets only zeros."""
 
     def outlier(w: torch.Tensor) -> torch.Tensor:
         w = w.clone()
@@ -261,9 +262,7 @@ def test_weights_that_differ_too_much_in_size(place: Path) -> None:
         return w
 
     change(place, embed_tokens=silent, v_proj=outlier, o_proj=lambda w: w * 0, down_proj=lambda w: w * 0)
-    from zkcore.errors import UsageError
-
-    with pytest.raises(UsageError):
+    with pytest.raises(RangeError):
         committed_to(place)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.checkpoints import Place
-from tests.e2e.files import File, leaves, put
+from tests.e2e.files import File, leaves, put, sections
 from tests.e2e.limits import refused
 from zkcore import api, prover, public, verifier
 from zkcore.errors import FormatError, ProofRejected, ZkcoreError
@@ -92,13 +92,6 @@ def test_a_statement_that_differs_in_one_field(
     refused(lambda: judge(tiny, commitment), ProofRejected)
 
 
-@pytest.fixture(params=["clear", pytest.param("tiny", marks=pytest.mark.slow)])
-def either(request: pytest.FixtureRequest) -> Place:
-    """What is absorbed is the same with and without zero knowledge; without, it takes a fraction of the time."""
-    found: Place = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.mark.usefixtures("trusted")
 def test_a_statement_that_differs_in_one_leaf(either: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Configuration, architecture and quantisation, leaf by leaf; nothing else of the verifier's work differs."""
@@ -143,17 +136,6 @@ def _readable(data: bytes) -> PublicFile | None:
 def proved(place: Place, prompt: str, nonce: bytes) -> bytes:
     owner = prover.Owner.load(place.commitment)
     return prover.prove(owner, owner.generate(owner.public.codec.encode(prompt), 3), nonce, api.cache_dir()).data
-
-
-def sections(commitment: PublicFile, answer: bytes, nonce: bytes) -> list[bytes]:
-    """What the stages of a valid proof wrote."""
-    done = verifier.verify(commitment, answer, verifier.Expected(nonce=nonce), api.cache_dir())
-    out, body = [], File.of(answer).body
-    for size in (work["bytes"] for name, work in done.work.items() if name != verifier.RANGES):
-        out.append(body[:size])
-        body = body[size:]
-    assert body == b""
-    return out
 
 
 @pytest.mark.usefixtures("trusted")

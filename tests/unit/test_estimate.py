@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tracemalloc
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 from tests.e2e.checkpoints import CONFIG, write_checkpoint
 from zkcore import api, prover
 from zkcore import config as configuration
+from zkcore.cli import main
 from zkcore.commitment.layout import Layout
 from zkcore.errors import ModelError, UsageError
 from zkcore.estimation import estimate, group, sources
@@ -40,6 +42,7 @@ VARIANTS = {
 class Case:
     """A proof that was made, and what was counted for the same sequence."""
 
+    place: Path
     owner: prover.Owner
     sequence: Sequence
     proof: prover.Proof
@@ -63,7 +66,7 @@ def case(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.T
     sequence = owner.generate(owner.public.codec.encode("The old mill"), 4)
     proof = prover.prove(owner, sequence, b"", api.cache_dir())
     setup = owner.public.setup
-    return Case(owner, sequence, proof, count(setup, setup.system(sequence)))
+    return Case(place / "made", owner, sequence, proof, count(setup, setup.system(sequence)))
 
 
 def test_bytes_and_hashing_are_exact_in_every_stage(case: Case) -> None:
@@ -272,3 +275,24 @@ def test_a_checkpoint_is_calibrated_as_commit_does(case: Case, model: Path) -> N
     assert found.setup.quantisation == case.owner.public.setup.quantisation
     assert not found.assumed
     assert found.tokenizer == len(case.owner.public.tokenizer)
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("case", ["default"], indirect=True)
+def test_estimate_from_the_command_line(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+    """Twice: about a commitment, and about a shape that is none."""
+    place = str(case.place)
+    with pytest.raises(SystemExit) as done:
+        main(["--json", "estimate", place, "--seq-len", str(len(case.sequence.tokens)), "--new-tokens", "4"])
+    last = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert done.value.code == 0
+    assert last["answer"]["message_bytes"] == case.counted.bytes
+    assert last["model"]["certificate_bytes"] == len(case.owner.public.certificate)
+    size = sum(last["model"][k] for k in ("row_bytes", "certificate_bytes", "other_bytes"))
+    assert size == len((case.place / "public.zkc").read_bytes())
+    assert not last["assumed_scales"]
+    assert all(s["seconds"] > 0 for s in last["answer"]["stages"])
+    with pytest.raises(SystemExit) as done:
+        main(["estimate", "llama-9", "--seq-len", "64", "--config", str(case.place.parent / "config.yaml")])
+    assert done.value.code == 2
+    assert "known shapes" in capfd.readouterr().err

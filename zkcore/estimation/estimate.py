@@ -95,7 +95,7 @@ def model(source: Source, known: Machine) -> ModelEstimate:
     rows = StageTime("commit", known.engine.verbs["commit_ints"].unit * adds, row_bytes, {"group_adds": round(adds)})
     parts = _stages(counted, known.engine)
     work: Counter[str] = sum((Counter(p.work) for p in parts), Counter())
-    proof = StageTime("range proof", sum(p.seconds for p in parts), counted.bytes, work)
+    proof = StageTime("range proof", sum(p.seconds for p in parts), counted.bytes, dict(work))
     header = {**setup.header(), "tokenizer": [source.tokenizer, "0" * 64], "rows_sha256": "0" * 64}
     other = source.tokenizer + len(files.pack(files.COMMITMENT_MAGIC, header, []))
     return ModelEstimate([rows, proof], _figures(counted), row_bytes, counted.bytes, other, resident() + counted.memory)

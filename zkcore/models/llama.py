@@ -11,7 +11,6 @@ from zkcore.config import problems_in
 from zkcore.errors import ModelError
 from zkcore.graph.model import ModelGraph
 from zkcore.models import llama_config, llama_graph
-from zkcore.models.checkpoint import Tensors, check_tensors
 from zkcore.models.family import Architecture, Ops, Sequence
 from zkcore.models.llama_config import LlamaArchitecture
 from zkcore.models.quantisation import Quantisation
@@ -19,6 +18,7 @@ from zkcore.models.quantisation import Quantisation
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
+    from zkcore.models.checkpoint import Tensors
 
 __all__ = ["Llama", "LlamaArchitecture"]
 EMBED, HEAD, NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
@@ -39,6 +39,8 @@ class Llama:
             raise ModelError(f"architecture: {e}") from None
 
     def weights(self, architecture: Architecture, tensors: Tensors) -> dict[str, TorchTensor]:
+        from zkcore.models.checkpoint import check_tensors
+
         a = _own(architecture)
         twice = a.tied and HEAD in tensors
         check_tensors(tensors, {**_shapes(a), **({HEAD: (a.vocab_size, a.hidden)} if twice else {})})

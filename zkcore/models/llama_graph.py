@@ -71,7 +71,7 @@ def _embedding(g: ModelGraph, a: LlamaArchitecture, q: Quantisation) -> Ref:
 
 def _norm(a: LlamaArchitecture, q: Quantisation, kind: str, gain: int = 0) -> RmsNorm:
     shift = q.norm + gain - q.activations[kind]
-    return RmsNorm(q.norm, q.epsilon, shift, q.bits.activation_bits, float(a.epsilon))
+    return RmsNorm(q.norm, q.epsilon, shift, q.bits.activation_bits, a.epsilon)
 
 
 def _block(g: ModelGraph, a: LlamaArchitecture, q: Quantisation, ops: Ops, tiling: Tiling) -> Ref:

@@ -57,7 +57,7 @@ def choose(
         fraction(bits.hidden_bits, activations["hidden"], room), fraction(bits.hidden_bits, weights["embedding"])
     )
     chosen = {k: fraction(bits.activation_bits, v, room) for k, v in activations.items() if k not in own}
-    half = math.floor(math.log2(head_dim) / 2)
+    half = (head_dim.bit_length() - 1) // 2
     spare = max(0, chosen["q"] + chosen["k"] + half - bits.attention.step_bits - bits.table_bits)
     chosen["q"], chosen["k"] = chosen["q"] - (spare + 1) // 2, chosen["k"] - spare // 2
     escale = chosen["q"] + chosen["k"] + half - bits.attention.step_bits

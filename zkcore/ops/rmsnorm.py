@@ -26,7 +26,7 @@ class RmsNorm:
     epsilon: int
     shift: int
     bits: int
-    real_epsilon: float = field(default=1e-5, compare=False)
+    real_epsilon: str = field(default="1e-5", compare=False)
     name: str = "rmsnorm"
     cached: Mapping[str, int] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class RmsNorm:
 
     def real(self, inputs: Arrays) -> Arrays:
         x = inputs["x"]
-        y = x * (x.square().mean(-1, keepdim=True) + self.real_epsilon).rsqrt()
+        y = x * (x.square().mean(-1, keepdim=True) + float(self.real_epsilon)).rsqrt()
         return {"y": y * inputs["gain"] if "gain" in inputs else y}
 
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:

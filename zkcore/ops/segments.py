@@ -35,7 +35,7 @@ class Segments:
     def of(config: ZkAttentionConfig, fraction: int, head_dim: int) -> Segments:
         """A first segment of "auto" bits holds what is below 2^-step_bits nats."""
         first, *rest = config.segment_bits
-        below = fraction + math.floor(math.log2(head_dim) / 2) - config.step_bits
+        below = fraction + (head_dim.bit_length() - 1) // 2 - config.step_bits
         sizes = (max(0, below) if first == "auto" else first, *(b for b in rest if b != "auto"))
         return Segments(sizes, config.low, config.high, config.theta_bits, fraction, head_dim)
 

@@ -36,8 +36,7 @@ def figures(arms: Sequence[Arm]) -> dict[str, Figure]:
 
 
 def _stages(arm: Arm, step: str) -> list[Any]:
-    """Those that took anything."""
-    return [s for s in arm.steps[step].stages if s.seconds > 0.001] if step in arm.steps else []
+    return arm.steps[step].stages if step in arm.steps else []
 
 
 def _sections(arm: Arm, file: str) -> dict[str, float]:
