@@ -115,7 +115,7 @@ def test_a_commitments_range_proof_is_exact(case: Case) -> None:
 
 
 def test_an_estimate_gives_the_whole_files_size(case: Case) -> None:
-    machine = estimate.Machine(Rates({}, 0.0), ForwardRates(0.0, 0.0, 0.0))
+    machine = estimate.Machine(Rates({}), ForwardRates(0.0, 0.0, 0.0))
     found = estimate.answer(case.owner.public.setup, case.sequence, machine)
     assert found.header_bytes == case.proof.header_bytes
     assert found.message_bytes + found.header_bytes == len(case.proof.data)

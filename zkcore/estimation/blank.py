@@ -19,10 +19,11 @@ Shape = tuple[int, ...]
 
 @dataclass
 class Meter:
-    """Bytes that a run's arrays would occupy, and bytes that array operations outside the engine would write."""
+    """Bytes that a run's arrays would occupy; how often array operations outside the engine would write, and how much."""
 
     live: int = 0
     peak: int = 0
+    copies: int = 0
     written: int = 0
 
     def room(self, size: int) -> Room:
@@ -57,6 +58,7 @@ class Blank(np.ndarray[Any, np.dtype[Any]]):
         """A new array of such entries; one that numpy, not the engine, would write."""
         made = blank(self.room.meter, shape, dtype or self.dtype, (self.lo, self.hi), self.filled)
         made.room.meter.written += made.nbytes
+        made.room.meter.copies += 1
         return made
 
     # --- what copies -------------------------------------------------------------------------------------------------

@@ -12,12 +12,14 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkcore.estimation.blank import Meter
 from zkcore.estimation.counting import CountingFixedBase, CountingKernels
 from zkcore.estimation.tally import Tally
 from zkcore.field.kernels import MODULUS, FixedBase, Kernels, Points
 from zkcore.graph import arrays
+from zkcore.relation import Expr
 from zkcore.subprotocols.fraction_tree import Run
 from zkcore.transcript.transcript import Toolbox
 
@@ -34,10 +36,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Rates:
-    """`written`: a byte written by an array operation."""
-
     verbs: Mapping[str, Price]
-    written: float
 
     def seconds(self, tally: Tally) -> float:
         """Verbs nobody measured are free: they are rare."""
@@ -48,22 +47,29 @@ class Rates:
 def calibrate(tools: Toolbox) -> Rates:
     prices: dict[str, Price] = {}
     for verb, probes in _probes(tools).items():
-        prices[verb] = _price(tools.kernels, verb, probes, Rates(prices, 0))
-    prices["blinders"] = Price(0.0, _time(_blinders, 3) / 64)
-    prices["einsum"] = _einsum(tools.kernels)
-    values = np.arange(1 << 19, dtype=np.int64)
-    return Rates(prices, _time(lambda: values * 3, 5) / values.nbytes)
+        prices[verb] = _price(tools.kernels, verb, probes, Rates(prices))
+    prices["blinders"] = Price(0.0, timed(_blinders) / 64)
+    return Rates({**prices, **_array_prices(tools.kernels)})
 
 
-def _einsum(kernels: Kernels) -> Price:
-    """Of integers, one head after the other."""
-    times = {}
-    for n in (4, 64):
-        factors = [np.ones((4, n, n), dtype=np.int64), np.ones((4, n, n), dtype=np.int64)]
-        times[4 * n**3] = _time(lambda f=factors: arrays.einsum(kernels, "hti,htj->htij", f), 3)  # type: ignore[misc]
-    (few, small), (many, large) = times.items()
-    unit = max(0.0, (large - small) / (many - few))
-    return Price(max(0.0, small - unit * few), unit)
+def _array_prices(k: Kernels) -> dict[str, Price]:
+    """What the prover's witness costs outside the engine."""
+
+    def cube(n: int) -> NDArray[np.int64]:
+        return np.ones((4, n, n), dtype=np.int64)
+
+    two = Expr(((1, "a", "htd"), (-4, "b", "htd")), 5)
+    return {
+        "einsum": _line(4, 64, lambda n: 4 * n**3, lambda n: arrays.einsum(k, "hti,htj->htij", [cube(n), cube(n)])),
+        "affine": _line(4, 128, lambda n: 8 * n**2, lambda n: arrays.affine(k, two, [cube(n)] * 2, "htd", (4, n, n))),
+        "copies": _line(4, 256, lambda n: 32 * n**2, lambda n: np.pad(cube(n)[:, 1:], [(0, 0), (0, 1), (0, 0)])),
+    }
+
+
+def _line(few: int, many: int, units: Callable[[int], int], work: Callable[[int], object]) -> Price:
+    small, large = timed(lambda: work(few)), timed(lambda: work(many))
+    unit = max(0.0, (large - small) / (units(many) - units(few)))
+    return Price(max(0.0, small - unit * units(few)), unit)
 
 
 def _price(kernels: Kernels, verb: str, probes: tuple[Probe, Probe], known: Rates) -> Price:
@@ -73,18 +79,19 @@ def _price(kernels: Kernels, verb: str, probes: tuple[Probe, Probe], known: Rate
         counting = CountingKernels(Meter())
         probe(counting)
         own = counting.tally.verbs.pop(verb)
-        found.append((max(0.0, _time(lambda p=probe: p(kernels), 3) - known.seconds(counting.tally)), own))  # type: ignore[misc]
+        found.append((max(0.0, timed(lambda p=probe: p(kernels)) - known.seconds(counting.tally)), own))  # type: ignore[misc]
     (small, few), (large, many) = found
     calls = many.calls / few.calls
     unit = max(0.0, (large - small * calls) / max(1.0, many.units - few.units * calls))
     return Price(max(0.0, small - unit * few.units) / few.calls, unit)
 
 
-def _time(work: Callable[[], object], repeats: int) -> float:
-    """The mean: who else uses the machine now will go on. The first run, which fills caches, does not count."""
+def timed(work: Callable[[], object], least: float = 0.04) -> float:
+    """The mean over at least three runs and `least` seconds: who else uses the machine now will go on. The first run,
+    which fills caches, does not count."""
     work()
-    times = []
-    for _ in range(repeats):
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < least:
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)

@@ -107,8 +107,7 @@ def _stages(counted: Counted, rates: Rates) -> list[StageTime]:
 
 def _stage(name: str, s: StageCount, rates: Rates) -> StageTime:
     work = {k: n for k, n in s.work.items() if k != "bytes"}
-    seconds = s.seconds + rates.seconds(s.tally) + s.written * rates.written
-    return StageTime(name, seconds, s.work["bytes"], work)
+    return StageTime(name, s.seconds + rates.seconds(s.tally), s.work["bytes"], work)
 
 
 def _figures(c: Counted) -> dict[str, int]:

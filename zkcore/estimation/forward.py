@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from statistics import fmean
 
 from zkcore.config import Config
+from zkcore.estimation.calibration import timed
 from zkcore.estimation.shadow import products
 from zkcore.estimation.sources import assumed
 from zkcore.graph.model import ModelGraph
@@ -17,11 +15,11 @@ from zkcore.models.family import Sequence
 from zkcore.setup import Parts, Setup
 
 SMALL = {
-    "hidden_size": 16,
-    "intermediate_size": 16,
+    "hidden_size": 64,
+    "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
-    "vocab_size": 16,
+    "vocab_size": 64,
     "max_position_embeddings": 64,
 }
 
@@ -73,8 +71,8 @@ def calibrate() -> ForwardRates:
 
     row, square = torch.ones(1, 1024, dtype=torch.int64), torch.ones(1024, 1024, dtype=torch.int64)
     block = torch.ones(256, 256, dtype=torch.int64)
-    weight = _time(lambda: exact.einsum("im,mo->io", row, square)) / square.numel()
-    product = _time(lambda: exact.einsum("im,mo->io", block, block)) / 256**3
+    weight = timed(lambda: exact.einsum("im,mo->io", row, square)) / square.numel()
+    product = timed(lambda: exact.einsum("im,mo->io", block, block)) / 256**3
     return ForwardRates(_node(), weight, product)
 
 
@@ -89,19 +87,9 @@ def _node() -> float:
     setup = Setup(parts, architecture, assumed(parts, architecture))
     graph = setup.shortest()
     weights = {n: torch.zeros(w.shape, dtype=torch.int64) for n, w in graph.weights().items()}
-    steps, nodes = 4, sum(len(stage.nodes) for _, stage in graph.stages())
+    prompt, steps, nodes = (1,) * 16, 4, sum(len(stage.nodes) for _, stage in graph.stages())
 
     def work() -> None:
-        passes.generate(parts.family, architecture, setup.quantisation, parts.registry, weights, (1, 1), steps)
+        passes.generate(parts.family, architecture, setup.quantisation, parts.registry, weights, prompt, steps)
 
-    return _time(work) / (steps * nodes)
-
-
-def _time(work: Callable[[], object]) -> float:
-    work()
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return fmean(times)
+    return timed(work) / (steps * nodes)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -27,12 +28,11 @@ from zkcore.transcript.wire import POINT_BYTES, Rows
 
 @dataclass(frozen=True)
 class StageCount:
-    """`work`: as Driver.work has it. `tally`: by verb. `written`: bytes by array operations outside the engine.
+    """`work`: as Driver.work has it. `tally`: by verb; "copies" are array operations outside the engine, in bytes.
     `seconds`: of the counting run, which is what the prover's own Python takes."""
 
     work: Work
     tally: Tally
-    written: int
     seconds: float
 
 
@@ -61,11 +61,12 @@ class _Clock:
     """Listens to the driver's stages."""
 
     kernels: CountingKernels
-    stages: list[tuple[str, dict[str, OneVerb], int, float]] = field(default_factory=list)
+    stages: list[tuple[str, dict[str, OneVerb], float]] = field(default_factory=list)
 
     def __call__(self, name: str) -> None:
-        tally = self.kernels.tally.snapshot()
-        self.stages.append((name, tally, self.kernels.meter.written, time.perf_counter()))
+        meter, tally = self.kernels.meter, self.kernels.tally.snapshot()
+        tally["copies"] = OneVerb(meter.copies, meter.written)
+        self.stages.append((name, tally, time.perf_counter()))
 
 
 def count(setup: Setup, system: System, threads: int = 1) -> Counted:
@@ -108,9 +109,9 @@ def _adopt(setup: Setup, t: Transcript, kernels: CountingKernels, w: Weight) -> 
 
 def _stages(clock: _Clock, work: Mapping[str, Work]) -> dict[str, StageCount]:
     out = {}
-    for (name, tally, written, start), (_, after, then, end) in zip(clock.stages, clock.stages[1:], strict=False):
+    for (name, tally, start), (_, after, end) in pairwise(clock.stages):
         verbs = {v: w.plus(tally[v], -1) if v in tally else w for v, w in after.items()}
-        out[name] = StageCount(work[name], Tally(verbs), then - written, end - start)
+        out[name] = StageCount(work[name], Tally(verbs), end - start)
     return out
 
 

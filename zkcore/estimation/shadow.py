@@ -93,10 +93,11 @@ class ShapeWitness(Witness):
         """A lookup's column: in an honest proof its entries are in the table."""
         size = {x: k for _, n, a in expr.terms for x, k in zip(a, self.system.tensors[n].shape, strict=True)}
         cube = padded([size[x] for x in letters])
-        total = self._blank(cube, (0, 0))
         for _, name, _ in expr.terms:
             self.array(name)
-            total.like(cube)  # coefficient * array, before it is added
+        total = self._blank(cube, (0, 0))
+        self._tally.add("affine", total.size * len(expr.terms))
+        self._blank(cube, (0, 0))  # coefficient * array, before it is added: a moment's memory
         return total
 
     def selector(self, relation: Relation) -> Array:
