@@ -162,13 +162,13 @@ def verify(
     reporter = report or QuietReporter()
     reporter.stage("read")
     model = public.load(Path(commitment))
-    data = files.read(Path(proof), "proof")
+    data = files.read(Path(proof), "proof", files.MAX_PROOF)
     expected = verifier.Expected(prompt, expect_text, nonce)
     done = verifier.verify(model, data, expected, cache_dir(), _stages(reporter))
     accepted = done.statement
     reporter.close()
     return Accepted(
-        model.codec.decode(accepted.prompt),
+        model.codec.show(accepted.prompt),
         model.codec.decode(accepted.output),
         len(accepted.output),
         f"{model.setup.architecture.family} {accepted.model.commitment_sha256[:16]}",

@@ -14,6 +14,7 @@ from zkcore.statement import FORMAT_VERSION, canonical, parse_json
 
 PROOF_MAGIC, COMMITMENT_MAGIC = b"ZKCPROOF", b"ZKCMODEL"
 MAX_HEADER = 1 << 22  # about half a million tokens
+MAX_FILE, MAX_PROOF = 1 << 32, 1 << 28
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ def _header(text: bytes, what: str) -> dict[str, Any]:
     return header
 
 
-def read(path: Path, what: str) -> bytes:
+def read(path: Path, what: str, most: int = MAX_FILE) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{what} {path}: it is no regular file")
+        if (size := path.stat().st_size) > most:
+            raise UsageError(f"{what} {path}: {size} bytes are too many, at most {most} are read")
         return path.read_bytes()
     except (OSError, ValueError) as e:
         raise UsageError(f"{what} {path}: {getattr(e, 'strerror', None) or e}") from None

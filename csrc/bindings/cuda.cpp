@@ -1,5 +1,6 @@
-// The engine on a GPU as Python sees it: addresses of device memory, checked by the caller (zkcore.field.cuda), and
-// a stream. A column crosses as (address, type, entries), types in the order of ColumnType.
+// The engine on a GPU as Python sees it: addresses of device memory, checked by the caller
+// (zkcore.field.cuda), and a stream. A column crosses as (address, type, entries), types in the order of
+// ColumnType.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -59,7 +60,8 @@ void py_set_allocator(const py::function& allocate, const py::function& release)
   auto* hooks = new std::pair<py::function, py::function>(allocate, release);
   cuda::set_allocator({[hooks](size_t bytes, cuda::Stream stream) {
                          const py::gil_scoped_acquire acquire;
-                         return at<void>(hooks->first(bytes, reinterpret_cast<Address>(stream)).cast<Address>());
+                         return at<void>(
+                             hooks->first(bytes, reinterpret_cast<Address>(stream)).cast<Address>());
                        },
                        [hooks](void* data, cuda::Stream) {
                          if (!Py_IsInitialized()) return;
@@ -85,7 +87,7 @@ void py_eq_table(const py::bytes& point, const py::bytes& scale, Address out, Ad
 }
 
 void py_contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights, Address out,
-              Address stream) {
+                 Address stream) {
   const Column c = column(values);
   const Column w = field(weights);
   const auto product = static_cast<u128>(outer) * inner;
@@ -134,10 +136,17 @@ void py_scatter_add(const PyColumn& index, const PyColumn& values, size_t size, 
   bool inside = true;
   {
     const py::gil_scoped_release release;
-    inside = cuda::scatter_add(static_cast<const int64_t*>(i.data), static_cast<const Fr*>(v.data), i.size, size,
-                               at<Fr>(out), stream_at(stream));
+    inside = cuda::scatter_add(static_cast<const int64_t*>(i.data), static_cast<const Fr*>(v.data), i.size,
+                               size, at<Fr>(out), stream_at(stream));
   }
   if (!inside) fail("index: an entry lies outside [0, " + std::to_string(size) + ")");
+}
+
+size_t py_multiply_chains(const PyColumn& values, int rounds, Address out, Address stream) {
+  const Column c = field(values);
+  const py::gil_scoped_release release;
+  return cuda::multiply_chains(static_cast<const Fr*>(c.data), c.size, rounds, at<Fr>(out),
+                               stream_at(stream));
 }
 
 // ---- sumcheck and fraction tree
@@ -177,14 +186,15 @@ class PyProver {
 };
 
 std::unique_ptr<PyProver> py_sumcheck(const std::vector<PyColumn>& columns,
-                                   const std::vector<std::pair<py::bytes, std::vector<int>>>& terms, int degree,
-                                   const std::optional<py::bytes>& eq_point, Address stream) {
+                                      const std::vector<std::pair<py::bytes, std::vector<int>>>& terms,
+                                      int degree, const std::optional<py::bytes>& eq_point, Address stream) {
   if (columns.empty()) fail("tables: at least one is needed");
   if (degree < 1 || degree > kMaxDegree) fail("degree: expected 1 to " + std::to_string(kMaxDegree));
   std::vector<Column> tables;
   for (const PyColumn& c : columns) tables.push_back(column(c));
   const size_t length = tables[0].size;
-  if (!std::has_single_bit(length)) fail("tables: length " + std::to_string(length) + " is not a power of two");
+  if (!std::has_single_bit(length))
+    fail("tables: length " + std::to_string(length) + " is not a power of two");
   for (const Column& table : tables) {
     if (table.size != length) fail("tables: lengths differ");
   }
@@ -197,9 +207,11 @@ std::unique_ptr<PyProver> py_sumcheck(const std::vector<PyColumn>& columns,
   std::vector<SumcheckTerm> list;
   for (const auto& [coefficient, factors] : terms) {
     for (const int j : factors) {
-      if (j < 0 || static_cast<size_t>(j) >= tables.size()) fail("terms: there is no table " + std::to_string(j));
+      if (j < 0 || static_cast<size_t>(j) >= tables.size())
+        fail("terms: there is no table " + std::to_string(j));
     }
-    if (factors.size() + (point ? 1 : 0) > static_cast<size_t>(degree)) fail("terms: a term exceeds the degree");
+    if (factors.size() + (point ? 1 : 0) > static_cast<size_t>(degree))
+      fail("terms: a term exceeds the degree");
     list.push_back({scalar(coefficient, "coefficient"), factors});
   }
   const py::gil_scoped_release release;
@@ -209,8 +221,8 @@ std::unique_ptr<PyProver> py_sumcheck(const std::vector<PyColumn>& columns,
 
 using PyRun = std::tuple<PyColumn, py::bytes, PyTerms>;
 
-std::unique_ptr<cuda::FractionTree> py_fraction_tree(const std::vector<PyRun>& runs, int log_size, int stored_layers,
-                                                  Address stream) {
+std::unique_ptr<cuda::FractionTree> py_fraction_tree(const std::vector<PyRun>& runs, int log_size,
+                                                     int stored_layers, Address stream) {
   if (log_size < 0 || log_size > static_cast<int>(kMaxVariables)) fail("log_size: out of range");
   std::vector<cuda::LeafRun> leaves;
   size_t room = size_t{1} << log_size;
@@ -230,7 +242,7 @@ py::bytes py_tree_root(const cuda::FractionTree& tree) {
 }
 
 std::unique_ptr<PyProver> py_tree_layer(cuda::FractionTree& tree, int depth, const py::bytes& point,
-                                     const py::bytes& batch) {
+                                        const py::bytes& batch) {
   if (depth < 0 || depth >= tree.log_size()) fail("depth: no such layer");
   std::vector<Fr> w = scalars(point, "point");
   if (w.size() != static_cast<size_t>(depth)) fail("point: wrong number of coordinates");
@@ -244,11 +256,12 @@ std::unique_ptr<PyProver> py_tree_layer(cuda::FractionTree& tree, int depth, con
 void py_msm(Address points, const PyColumn& scalars, Address out, Address stream) {
   const Column s = field(scalars);
   const py::gil_scoped_release release;
-  cuda::msm(at<const Affine>(points), static_cast<const Fr*>(s.data), s.size, at<Affine>(out), stream_at(stream));
+  cuda::msm(at<const Affine>(points), static_cast<const Fr*>(s.data), s.size, at<Affine>(out),
+            stream_at(stream));
 }
 
 void py_commit_rows(Address generators, const PyColumn& rows, size_t n, size_t width, const PyColumn& blinds,
-                 Address blinder, Address out, Address stream) {
+                    Address blinder, Address out, Address stream) {
   const Column values = column(rows), b = field(blinds);
   if (values.size != n * width || b.size != n) fail("rows and blinds differ in number");
   const py::gil_scoped_release release;
@@ -279,6 +292,7 @@ void bind_cuda(py::module_& parent) {
   m.def("multiply", &py_multiply);
   m.def("batch_inverse", &py_batch_inverse);
   m.def("scatter_add", &py_scatter_add);
+  m.def("multiply_chains", &py_multiply_chains);
   m.def("sumcheck", &py_sumcheck);
   m.def("fraction_tree", &py_fraction_tree);
   m.def("msm", &py_msm);

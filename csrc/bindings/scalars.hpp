@@ -41,7 +41,9 @@ inline pybind11::bytes to_bytes(const Fr* values, size_t count) {
   }
   return pybind11::bytes(out);
 }
-inline pybind11::bytes to_bytes(const std::vector<Fr>& values) { return to_bytes(values.data(), values.size()); }
+inline pybind11::bytes to_bytes(const std::vector<Fr>& values) {
+  return to_bytes(values.data(), values.size());
+}
 inline pybind11::bytes to_bytes(const Fr& value) { return to_bytes(&value, 1); }
 
 }  // namespace zkcore

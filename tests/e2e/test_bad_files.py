@@ -173,6 +173,14 @@ def test_a_proof_in_the_other_mode(tiny: Place, clear: Place) -> None:
         refused(lambda o=ours, t=told: check(o, answer=t), ProofRejected)  # type: ignore[misc]
 
 
+@pytest.mark.slow
+def test_the_same_verdict_every_time(tiny: Place) -> None:
+    data = tiny.proof.read_bytes()
+    for at in range(30):
+        check(tiny)
+        refused(lambda at=at: check(tiny, answer=flipped(data, -1 - at)), ProofRejected)  # type: ignore[misc]
+
+
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\xc0"])
 def test_a_proof_of_nothing(tiny: Place, fill: bytes) -> None:

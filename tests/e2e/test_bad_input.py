@@ -12,11 +12,21 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, processors
 
 from tests.e2e.checkpoints import Place, edit_json, tokenizer
 from tests.e2e.limits import refused
 from zkcore import api, config, proof, prover
-from zkcore.errors import ConfigError, ModelError, PluginError, RangeError, UsageError, WitnessError, ZkcoreError
+from zkcore.errors import (
+    ConfigError,
+    ModelError,
+    PluginError,
+    ProofRejected,
+    RangeError,
+    UsageError,
+    WitnessError,
+    ZkcoreError,
+)
 from zkcore.models.family import Sequence
 from zkcore.models.llama import Llama
 
@@ -127,8 +137,10 @@ def test_an_unknown_part_is_named_before_any_work(tiny: Place, here: Path, key: 
         ({"rope_parameters": {"rope_type": "linear", "factor": 0.0}}, ["factor"]),
         ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, ["partial_rotary_factor"]),
         ({"rope_parameters": {"rope_theta": 0.0}}, ["rope_theta"]),
-        ({"rope_parameters": {"rope_theta": -5.0}}, ["epsilon", "theta"][1:]),
+        ({"rope_parameters": {"rope_theta": -5.0}}, ["theta"]),
         ({"rope_parameters": ["default"]}, ["rope_parameters"]),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, ["rope_parameters and rope_scaling"]),
+        ({"original_max_position_embeddings": 64}, ["original_max_position_embeddings"]),
         ({"hidden_act": 7}, ["hidden_act"]),
         ({"hidden_size": "32"}, ["hidden_size"]),
         ({"hidden_size": 32.5}, ["hidden_size"]),
@@ -355,6 +367,14 @@ def test_directories_in_the_place_of_files(tiny: Place, here: Path) -> None:
     refused(lambda: api.verify(Path("a\0b"), tiny.public), UsageError)
 
 
+def test_what_is_too_large_is_not_read(tiny: Place, tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 40)
+    refused(lambda: api.verify(tmp_path / "large", tiny.public), UsageError, "too many")
+    refused(lambda: api.verify(tiny.proof, tmp_path / "large"), UsageError, "too many")
+    refused(lambda: api.inspect(tmp_path / "large"), UsageError, "too many")
+
+
 def test_what_never_ends_is_not_read(tiny: Place) -> None:
     refused(lambda: api.verify(Path("/dev/zero"), tiny.public), UsageError, "no regular file")
     refused(lambda: api.verify(tiny.proof, Path("/dev/zero")), UsageError, "no regular file")
@@ -421,3 +441,18 @@ def test_a_tokenizer_that_cuts_or_fills_prompts_does_neither(model: Path, tmp_pa
     api.prove(place, "the weather had never once", 1, tmp_path / "a.zkp")
     assert api.verify(tmp_path / "a.zkp", place / "public.zkc").prompt == "the weather had never once"
     refused(lambda: api.verify(tmp_path / "a.zkp", place / "public.zkc", prompt="the weather had never twice"))
+
+
+def test_a_special_token_in_a_prompt_is_shown(model: Path, tmp_path: Path) -> None:
+    """Who reads a verdict sees all of what was asked, but not what the tokenizer puts before every text."""
+    tokens = Tokenizer.from_str(tokenizer(277))
+    tokens.add_special_tokens(["<|system|>", "<|begin|>"])
+    begin = tokens.token_to_id("<|begin|>")
+    tokens.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", begin)])
+    (model / "tokenizer.json").write_text(tokens.to_str())
+    commit(model, tmp_path / "out")
+    place = tmp_path / "out" / "commitment"
+    for prompt, shown in (("the weather", "the weather"), ("the <|system|>weather", "<|begin|>the <|system|>weather")):
+        api.prove(place, prompt, 1, tmp_path / "a.zkp")
+        assert api.verify(tmp_path / "a.zkp", place / "public.zkc", prompt=prompt).prompt == shown
+    refused(lambda: api.verify(tmp_path / "a.zkp", place / "public.zkc", prompt="the weather"), ProofRejected)

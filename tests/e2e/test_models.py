@@ -11,7 +11,7 @@ import torch
 
 from tests.e2e.checkpoints import TEXT, edit_json, llama_config, write_checkpoint
 from zkcore import api, evaluation, prover
-from zkcore.errors import ModelError, RangeError
+from zkcore.errors import ModelError, RangeError, WitnessError
 from zkcore.models import passes
 from zkcore.models.family import Sequence
 from zkcore.models.llama import Llama, LlamaArchitecture
@@ -246,6 +246,8 @@ def test_unusual_weights(place: Path, edits: dict[str, Any]) -> None:
     assert api.verify(place / "a.zkp", commitment / "public.zkc", expect_text=made.text).tokens == 2
     if "lm_head" in edits and not edits["lm_head"](torch.ones(1)).any():
         assert owner.generate((1, 2), 2).generated == (0, 0)
+        with pytest.raises(WitnessError):
+            prover.prove(owner, Sequence((1, 2, 5), 2), b"", api.cache_dir())
 
 
 def test_weights_that_differ_too_much_in_size(place: Path) -> None:

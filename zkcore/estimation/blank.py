@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 @dataclass
 class Meter:
-    """Bytes that a run's arrays would occupy; how often array operations outside the engine would write, and how much."""
+    """Bytes that a run's arrays would occupy; how often array operations outside the engine write, and how much."""
 
     live: int = 0
     peak: int = 0

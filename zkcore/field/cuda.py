@@ -98,7 +98,7 @@ class CudaKernels:
         return address
 
     def _release(self, address: int) -> None:
-        self._torch.cuda.caching_allocator_delete(address)
+        self._torch.cuda.caching_allocator_delete(address)  # type: ignore[no-untyped-call]
 
     def _stream(self) -> int:
         stream: int = self._torch.cuda.current_stream(self.device).cuda_stream
@@ -106,17 +106,17 @@ class CudaKernels:
 
     def to_device(self, data: Data) -> Tensor:
         """As it is if it is there already; else a counted copy."""
-        torch = self._torch
         if isinstance(data, np.ndarray):
             if not data.flags.c_contiguous:
                 raise ValueError("array is not C-contiguous")
-            data = torch.from_numpy(data if data.flags.writeable else data.copy())
-        if data.device != self.device:
-            self._moved += data.numel() * data.element_size()
-            data = data.to(self.device)
-        if not data.is_contiguous():
+            data = self._torch.from_numpy(data if data.flags.writeable else data.copy())
+        tensor: Tensor = data
+        if tensor.device != self.device:
+            self._moved += tensor.numel() * tensor.element_size()
+            tensor = tensor.to(self.device)
+        if not tensor.is_contiguous():
             raise ValueError("tensor is not contiguous")
-        return data
+        return tensor
 
     def to_host(self, data: Data) -> Any:
         """A numpy array; a copy from the device is counted."""

@@ -18,6 +18,7 @@ PLAIN = {  # settings that change the model, and the value that does not
     "sliding_window": None,
     "quantization_config": None,
     "partial_rotary_factor": None,
+    "original_max_position_embeddings": None,
 }
 ROPE_TYPES = ("default", "linear", "llama3")
 
@@ -78,7 +79,9 @@ def read(config: Mapping[str, Any]) -> LlamaArchitecture:
         for key, plain in PLAIN.items()
         if config.get(key, plain) not in (plain, None)
     ]
-    problems += _rope_problems(config.get("rope_parameters") or config.get("rope_scaling") or {})
+    new, old = config.get("rope_parameters"), config.get("rope_scaling")
+    problems += ["rope_parameters and rope_scaling contradict each other"] if new and old and new != old else []
+    problems += _rope_problems(new or old or {})
     try:
         found = _Config.model_validate({k: v for k, v in config.items() if k in _Config.model_fields})
     except ValidationError as e:

@@ -59,9 +59,16 @@ class TextCodec:
             raise UsageError("the text has no tokens")
         return tokens
 
-    def decode(self, tokens: Sequence[int]) -> str:
+    def show(self, tokens: Sequence[int]) -> str:
+        """A prompt for people to read. If text alone would not give these tokens again, special ones are spelled out:
+        they may change what a model does."""
+        text = self.decode(tokens)
+        same = bool(text) and self.encode(text) == tuple(tokens)
+        return text if same else self.decode(tokens, special=True)
+
+    def decode(self, tokens: Sequence[int], special: bool = False) -> str:
         try:
-            return str(self._tokenizer.decode(list(tokens)))
+            return str(self._tokenizer.decode(list(tokens), skip_special_tokens=not special))
         except BaseException as e:
             raise _refusal(e, "cannot decode the tokens") from None
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "zkcore/multilinear.hpp"
 #include "zkcore/msm.hpp"
+#include "zkcore/multilinear.hpp"
 #include "zkcore/sumcheck.hpp"
 
 struct CUstream_st;
@@ -93,6 +93,10 @@ void multiply(const Column& a, const Column& b, Fr* out, Stream stream);
 void batch_inverse(const Fr* values, size_t count, Fr* out, Stream stream);
 // False if an index lies outside [0, size).
 bool scatter_add(const int64_t* index, const Fr* values, size_t count, size_t size, Fr* out, Stream stream);
+
+// For benchmarks: x <- x y, y <- y x, `rounds` times for pairs of values, in registers; out[n / 2]. The
+// number of products, which may leave out some pairs.
+size_t multiply_chains(const Fr* values, size_t n, int rounds, Fr* out, Stream stream);
 
 // ---- sumcheck and fraction tree
 

@@ -41,6 +41,11 @@ ZK_PTX3(madc_hi_signed, "madc.hi.s32")
 // fused wide multiply-adds. Grids here have one layer.
 __device__ __forceinline__ uint32_t opaque_zero() { return blockIdx.z; }
 
+// Brings the 32 bytes at `address` into the second-level cache.
+__device__ __forceinline__ void prefetch(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+}
+
 // D += A B for 8-bit matrices A [16, 32] by rows and B [32, 8] by columns, 32-bit sums: one tensor-core
 // instruction of a warp. The letters say signed or unsigned, A first.
 #define ZK_MMA(name, types)                                                                \

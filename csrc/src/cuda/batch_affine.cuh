@@ -1,5 +1,5 @@
-// Many affine additions at once: the inversions of a thread's additions are shared (Montgomery's trick), so an
-// addition costs 5M + 1S, against 8M + 2S for a mixed XYZZ addition.
+// Many affine additions at once: the inversions of a thread's additions are shared (Montgomery's trick), so
+// an addition costs 5M + 1S, against 8M + 2S for a mixed XYZZ addition.
 //
 //   l = (y2 - y1) / (x2 - x1),  x3 = l^2 - x1 - x2,  y3 = l (x1 - x3) - y1
 //

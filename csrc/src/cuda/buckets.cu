@@ -1,16 +1,18 @@
 // 1. sort      one block a lane: counts of the digits' magnitudes in shared memory, then the columns of each
 //              bucket one after the other. A reference is a column or an earlier sum, and a sign.
-// 2. pairs     round k adds neighbours within buckets: a bucket of c references has floor(c / 2) additions and
-//              leaves ceil(c / 2) references. All lanes' additions of a round are one batch; sums go to a pool.
-// 3. grid      buckets b = W h + l + 1 of a lane, l < W, as a grid: sum_b b B_b = W sum_h h R_h + sum_l (l + 1) C_l
+// 2. pairs     round k adds neighbours within buckets: a bucket of c references has floor(c / 2) additions
+// and
+//              leaves ceil(c / 2) references. All lanes' additions of a round are one batch; sums go to a
+//              pool.
+// 3. grid      buckets b = W h + l + 1 of a lane, l < W, as a grid: sum_b b B_b = W sum_h h R_h + sum_l (l +
+// 1) C_l
 //              with the sums R of rows and C of columns, again in batches of pairs.
 // 4. weights   one block a lane: running sums of a few entries a thread, times their place, added up.
-#include "cuda/buckets.cuh"
-
 #include <algorithm>
 #include <vector>
 
 #include "cuda/batch_affine.cuh"
+#include "cuda/buckets.cuh"
 #include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
@@ -36,7 +38,8 @@ struct Places {
 
 // ---- digits
 
-__device__ __forceinline__ int32_t window_of(const uint64_t* biased, int limbs, const Windows& w, int window) {
+__device__ __forceinline__ int32_t window_of(const uint64_t* biased, int limbs, const Windows& w,
+                                             int window) {
   const int position = window * w.bits;
   const int word = position / 64;
   const int shift = position % 64;
@@ -58,7 +61,8 @@ __device__ __forceinline__ int32_t digit_at(const DigitView& d, size_t row, int 
     const int64_t x = static_cast<const T*>(d.data)[at];
     if (d.windows.count == 1) return static_cast<int32_t>(x);
     uint64_t biased = x < 0 ? ~static_cast<uint64_t>(x) + 1 : static_cast<uint64_t>(x);
-    for (int t = 0; t + 1 < d.windows.count; ++t) biased += uint64_t{1} << (d.windows.bits * t + d.windows.bits - 1);
+    for (int t = 0; t + 1 < d.windows.count; ++t)
+      biased += uint64_t{1} << (d.windows.bits * t + d.windows.bits - 1);
     const int32_t digit = window_of(&biased, 1, d.windows, window);
     return x < 0 ? -digit : digit;
   }
@@ -105,8 +109,9 @@ __device__ uint32_t block_scan(uint32_t* values, uint32_t n) {
 
 // counts[lane][bucket]; lane_totals[lane][k] = sum over buckets of ceil(count / 2^k).
 template <class T>
-__global__ void __launch_bounds__(kSortBlock) sort_kernel(DigitView digits, size_t first_lane, Reference* references,
-                                                          uint32_t* counts, uint32_t* lane_totals) {
+__global__ void __launch_bounds__(kSortBlock)
+    sort_kernel(DigitView digits, size_t first_lane, Reference* references, uint32_t* counts,
+                uint32_t* lane_totals) {
   extern __shared__ uint32_t bins[];
   const uint32_t buckets = 1u << (digits.windows.bits - 1);
   const size_t lane = first_lane + blockIdx.x;
@@ -151,12 +156,13 @@ __global__ void __launch_bounds__(kSortBlock) sort_kernel(DigitView digits, size
 // ---- pairs
 
 // offsets[lane][bucket] of round k: exclusive sums of ceil(count / 2^k).
-__global__ void __launch_bounds__(kSortBlock) offsets_kernel(const uint32_t* counts, uint32_t buckets, int round,
-                                                             uint32_t* offsets) {
+__global__ void __launch_bounds__(kSortBlock)
+    offsets_kernel(const uint32_t* counts, uint32_t buckets, int round, uint32_t* offsets) {
   extern __shared__ uint32_t bins[];
   const size_t base = blockIdx.x * static_cast<size_t>(buckets);
   for (uint32_t b = threadIdx.x; b < buckets; b += blockDim.x) {
-    bins[b] = static_cast<uint32_t>((static_cast<uint64_t>(counts[base + b]) + (uint64_t{1} << round) - 1) >> round);
+    bins[b] = static_cast<uint32_t>((static_cast<uint64_t>(counts[base + b]) + (uint64_t{1} << round) - 1) >>
+                                    round);
   }
   __syncthreads();
   block_scan(bins, buckets);
@@ -169,10 +175,10 @@ struct Pair {
 
 struct PairRound {
   const uint32_t* counts;
-  const uint32_t* offsets;        // of this round
-  const uint32_t* next_offsets;   // of the next
-  const uint32_t* first_pair;     // [lane], in this round's batch
-  const Reference* references;    // [lane][width]
+  const uint32_t* offsets;       // of this round
+  const uint32_t* next_offsets;  // of the next
+  const uint32_t* first_pair;    // [lane], in this round's batch
+  const Reference* references;   // [lane][width]
   Reference* next_references;
   Pair* pairs;
   size_t width;
@@ -182,8 +188,8 @@ struct PairRound {
 };
 
 // The references of bucket b; `members` threads share the work, this being one of them.
-__device__ __forceinline__ void pair_up(const PairRound& r, size_t lane, uint32_t b, uint32_t count, unsigned member,
-                                        unsigned members) {
+__device__ __forceinline__ void pair_up(const PairRound& r, size_t lane, uint32_t b, uint32_t count,
+                                        unsigned member, unsigned members) {
   const size_t at = lane * r.buckets + b;
   const uint32_t begin = r.offsets[at];
   const uint32_t next = r.next_offsets[at];
@@ -205,7 +211,8 @@ __global__ void __launch_bounds__(kBlock) pairs_kernel(PairRound r) {
   constexpr uint32_t kGroups = kBlock / kGroup;
   const size_t lane = blockIdx.x;
   const auto count_of = [&](uint32_t b) {
-    const uint64_t full = static_cast<uint64_t>(r.counts[lane * r.buckets + b]) + (uint64_t{1} << r.round) - 1;
+    const uint64_t full =
+        static_cast<uint64_t>(r.counts[lane * r.buckets + b]) + (uint64_t{1} << r.round) - 1;
     return static_cast<uint32_t>(full >> r.round);
   };
   for (uint32_t first = blockIdx.y * kGroups; first < r.buckets; first += gridDim.y * kGroups) {
@@ -229,9 +236,9 @@ struct PairSource {
 };
 
 // dense[lane][bucket] from the last references.
-__global__ void __launch_bounds__(kBlock) gather_kernel(const uint32_t* counts, const uint32_t* offsets,
-                                                        const Reference* references, size_t width, uint32_t buckets,
-                                                        size_t total, Places places, Affine* dense) {
+__global__ void __launch_bounds__(kBlock)
+    gather_kernel(const uint32_t* counts, const uint32_t* offsets, const Reference* references, size_t width,
+                  uint32_t buckets, size_t total, Places places, Affine* dense) {
   for (size_t at = thread_index(); at < total; at += thread_count()) {
     Affine p = Affine::infinity();
     if (counts[at] > 0) {
@@ -248,7 +255,7 @@ __global__ void __launch_bounds__(kBlock) gather_kernel(const uint32_t* counts, 
 struct HalvesSource {
   const Affine* in;
   Affine* sums;
-  size_t half;   // length / 2
+  size_t half;  // length / 2
   size_t inner;
   __device__ __forceinline__ size_t place(size_t i) const {
     return i / (half * inner) * (2 * half * inner) + i % (half * inner);
@@ -259,8 +266,8 @@ struct HalvesSource {
 };
 
 // out[outer][inner] = sum over `length` entries of in[outer][length][inner].
-__global__ void __launch_bounds__(128) short_sums_kernel(const Affine* in, size_t length, size_t inner, size_t total,
-                                                         Xyzz* out) {
+__global__ void __launch_bounds__(128)
+    short_sums_kernel(const Affine* in, size_t length, size_t inner, size_t total, Xyzz* out) {
   const size_t i = thread_index();
   if (i >= total) return;
   const Affine* at = in + i / inner * length * inner + i % inner;
@@ -326,7 +333,8 @@ __device__ Xyzz weighted_share(const Weighted<Point>& w, size_t lane) {
 }
 
 template <class Point>
-__global__ void __launch_bounds__(kWeightBlock) weigh_kernel(Weighted<Point> rows, Weighted<Point> columns, Xyzz* out) {
+__global__ void __launch_bounds__(kWeightBlock)
+    weigh_kernel(Weighted<Point> rows, Weighted<Point> columns, Xyzz* out) {
   __shared__ uint4 room[kWeightBlock * sizeof(Xyzz) / sizeof(uint4)];
   Xyzz* shared = reinterpret_cast<Xyzz*>(room);
   Xyzz sum = weighted_share(rows, blockIdx.x);
@@ -336,7 +344,8 @@ __global__ void __launch_bounds__(kWeightBlock) weigh_kernel(Weighted<Point> row
 }
 
 // Horner's rule over the windows of a row.
-__global__ void __launch_bounds__(128) join_windows_kernel(const Xyzz* lanes, size_t rows, Windows windows, Xyzz* out) {
+__global__ void __launch_bounds__(128)
+    join_windows_kernel(const Xyzz* lanes, size_t rows, Windows windows, Xyzz* out) {
   const size_t i = thread_index();
   if (i >= rows) return;
   Xyzz sum = Xyzz::infinity();
@@ -349,8 +358,8 @@ __global__ void __launch_bounds__(128) join_windows_kernel(const Xyzz* lanes, si
   store(out + i, sum);
 }
 
-__global__ void __launch_bounds__(kBlock) bias_kernel(const Fr* scalars, size_t n, Windows windows, BiasedScalar* out,
-                                                      uint8_t* negative) {
+__global__ void __launch_bounds__(kBlock)
+    bias_kernel(const Fr* scalars, size_t n, Windows windows, BiasedScalar* out, uint8_t* negative) {
   for (size_t i = thread_index(); i < n; i += thread_count()) {
     const Fr x = load(scalars + i);
     const Limbs<4> plain = x.to_limbs();
@@ -373,8 +382,9 @@ __global__ void __launch_bounds__(kBlock) bias_kernel(const Fr* scalars, size_t 
 // ---- lanes of one pass
 
 constexpr size_t kEntriesAtOnce = size_t{1} << 26;
-constexpr uint32_t kGridFrom = 1024;       // buckets of a lane that are worth a grid
-constexpr size_t kShortSum = 8;            // entries that one thread adds up
+constexpr uint32_t kGridFrom = 1024;  // buckets of a lane that are worth a grid
+constexpr size_t kShortSum = 8;       // entries that one thread adds up
+constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
 
 class Pass {
  public:
@@ -396,7 +406,8 @@ class Pass {
     counts_ = Array<uint32_t>(lanes * buckets_, stream_);
     const Array<uint32_t> totals(lanes * kRounds, stream_);
     const auto run = [&](auto kernel) {
-      check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bins())));
+      check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(bins())));
       launch(kernel, {dim3(static_cast<unsigned>(lanes)), kSortBlock, bins()}, stream_, digits_, first,
              references_.data(), counts_.data(), totals.data());
     };
@@ -427,8 +438,8 @@ class Pass {
     Array<uint32_t> out(lanes * buckets_, stream_);
     check(cudaFuncSetAttribute(offsets_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(bins())));
-    launch(offsets_kernel, {dim3(static_cast<unsigned>(lanes)), kSortBlock, bins()}, stream_, counts_.data(), buckets_,
-           round, out.data());
+    launch(offsets_kernel, {dim3(static_cast<unsigned>(lanes)), kSortBlock, bins()}, stream_, counts_.data(),
+           buckets_, round, out.data());
     return out;
   }
 
@@ -458,9 +469,10 @@ class Pass {
     Array<uint32_t> next_offsets = offsets(lanes, round + 1);
     Array<Reference> next(lanes * digits_.width, stream_);
     const Array<Pair> pairs(count, stream_);
-    const PairRound r{counts_.data(), offsets_.data(),    next_offsets.data(), first_pair,
-                      references_.data(), next.data(),    pairs.data(),        digits_.width,
-                      buckets_,           static_cast<uint32_t>(done), round};
+    const PairRound r{
+        counts_.data(), offsets_.data(), next_offsets.data(), first_pair, references_.data(),
+        next.data(),    pairs.data(),    digits_.width,       buckets_,   static_cast<uint32_t>(done),
+        round};
     const unsigned slices = std::max(1u, std::min(64u, buckets_ / 256));
     launch(pairs_kernel, {dim3(static_cast<unsigned>(lanes), slices), kBlock}, stream_, r);
     add_pairs(PairSource{places(), pairs.data(), pool_.data() + done}, count, prefix, stream_);
@@ -473,12 +485,12 @@ class Pass {
   void reduce(size_t lanes, Xyzz* sums) {
     const size_t total = lanes * buckets_;
     const Array<Affine> dense(total, stream_);
-    launch(gather_kernel, looping(gather_kernel, total), stream_, counts_.data(), offsets_.data(), references_.data(),
-           digits_.width, buckets_, total, places(), dense.data());
+    launch(gather_kernel, looping(gather_kernel, total), stream_, counts_.data(), offsets_.data(),
+           references_.data(), digits_.width, buckets_, total, places(), dense.data());
     const dim3 grid(static_cast<unsigned>(lanes));
     if (buckets_ < kGridFrom) {
-      launch(weigh_kernel<Affine>, {grid, kWeightBlock}, stream_, Weighted<Affine>{dense.data(), buckets_, 1, 0},
-             Weighted<Affine>{}, sums);
+      launch(weigh_kernel<Affine>, {grid, kWeightBlock}, stream_,
+             Weighted<Affine>{dense.data(), buckets_, 1, 0}, Weighted<Affine>{}, sums);
       return;
     }
     const int row_bits = (digits_.windows.bits - 1) / 2;
@@ -488,7 +500,8 @@ class Pass {
     const Array<Xyzz> row_sums = axis_sums(dense.data(), lanes * rows, width, 1, prefix.data());
     const Array<Xyzz> column_sums = axis_sums(dense.data(), lanes, rows, width, prefix.data());
     const int doublings = digits_.windows.bits - 1 - row_bits;
-    launch(weigh_kernel<Xyzz>, {grid, kWeightBlock}, stream_, Weighted<Xyzz>{row_sums.data(), rows, 0, doublings},
+    launch(weigh_kernel<Xyzz>, {grid, kWeightBlock}, stream_,
+           Weighted<Xyzz>{row_sums.data(), rows, 0, doublings},
            Weighted<Xyzz>{column_sums.data(), width, 1, 0}, sums);
   }
 
@@ -504,8 +517,8 @@ class Pass {
       length = half;
     }
     Array<Xyzz> out(outer * inner, stream_);
-    launch(short_sums_kernel, {dim3(blocks_for(outer * inner, 128)), 128}, stream_, in, length, inner, outer * inner,
-           out.data());
+    launch(short_sums_kernel, {dim3(blocks_for(outer * inner, 128)), 128}, stream_, in, length, inner,
+           outer * inner, out.data());
     return out;
   }
 
@@ -548,7 +561,8 @@ void bucket_sums(const Affine* points, const DigitView& digits, size_t n, Xyzz* 
   for (size_t first = 0; first < lanes; first += at_once) {
     Pass(points, digits, stream).sum(first, std::min(at_once, lanes - first), lane_sums.data() + first);
   }
-  launch(join_windows_kernel, {dim3(blocks_for(n, 128)), 128}, stream, lane_sums.data(), n, digits.windows, sums);
+  launch(join_windows_kernel, {dim3(blocks_for(n, 128)), 128}, stream, lane_sums.data(), n, digits.windows,
+         sums);
 }
 
 void bias_scalars(const Fr* scalars, size_t n, const Windows& windows, BiasedScalar* out, uint8_t* negative,

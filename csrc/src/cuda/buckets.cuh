@@ -24,8 +24,8 @@ struct BiasedScalar {
 };
 struct DigitView {
   ColumnType type;
-  const void* data;          // integers, or BiasedScalar
-  const uint8_t* negative;   // of field elements
+  const void* data;         // integers, or BiasedScalar
+  const uint8_t* negative;  // of field elements
   size_t width;
   Windows windows;
 };

@@ -11,8 +11,8 @@ constexpr int kBlindWindows = 32;
 constexpr int kBlindMultiples = 128;
 
 // out[i] = sums[i] + blinds[i] * base.
-__global__ void __launch_bounds__(128) blind_kernel(const Xyzz* sums, const Fr* blinds, const Affine* table, size_t n,
-                                                    Affine* out) {
+__global__ void __launch_bounds__(128)
+    blind_kernel(const Xyzz* sums, const Fr* blinds, const Affine* table, size_t n, Affine* out) {
   const size_t i = thread_index();
   if (i >= n) return;
   Xyzz sum = load(sums + i);
@@ -32,7 +32,8 @@ __global__ void __launch_bounds__(128) blind_kernel(const Xyzz* sums, const Fr* 
 
 // Bits of the largest magnitude, as the number of leading zeros it leaves.
 template <class T>
-__global__ void __launch_bounds__(kBlock) extent_kernel(const T* values, size_t n, unsigned long long* largest) {
+__global__ void __launch_bounds__(kBlock)
+    extent_kernel(const T* values, size_t n, unsigned long long* largest) {
   unsigned long long most = 0;
   for (size_t i = thread_index(); i < n; i += thread_count()) {
     const int64_t x = values[i];

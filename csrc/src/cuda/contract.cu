@@ -63,7 +63,8 @@ struct FoldShape {
 
 // One thread for each output.
 template <class T>
-__global__ void __launch_bounds__(kBlock) columns_kernel(const T* data, const Fr* weights, FoldShape s, Fr* partial) {
+__global__ void __launch_bounds__(kBlock)
+    columns_kernel(const T* data, const Fr* weights, FoldShape s, Fr* partial) {
   const size_t outputs = s.outer * s.inner;
   const size_t j = thread_index();
   if (j >= outputs) return;
@@ -78,7 +79,8 @@ __global__ void __launch_bounds__(kBlock) columns_kernel(const T* data, const Fr
 
 // inner = 1: one block for each output.
 template <class T>
-__global__ void __launch_bounds__(kBlock) rows_kernel(const T* data, const Fr* weights, FoldShape s, Fr* partial) {
+__global__ void __launch_bounds__(kBlock)
+    rows_kernel(const T* data, const Fr* weights, FoldShape s, Fr* partial) {
   const size_t begin = blockIdx.y * s.segment;
   const size_t end = begin + s.segment < s.k ? begin + s.segment : s.k;
   for (size_t o = blockIdx.x; o < s.outer; o += gridDim.x) {
@@ -93,8 +95,8 @@ __global__ void __launch_bounds__(kBlock) rows_kernel(const T* data, const Fr* w
 }
 
 // out[j] = sum over segments of partial[segment][j], plus scale * sum of weights.
-__global__ void __launch_bounds__(kBlock) join_kernel(const Fr* partial, size_t segments, size_t outputs,
-                                                      const Fr* weight_sum, Fr scale, Fr* out) {
+__global__ void __launch_bounds__(kBlock)
+    join_kernel(const Fr* partial, size_t segments, size_t outputs, const Fr* weight_sum, Fr scale, Fr* out) {
   const size_t j = thread_index();
   if (j >= outputs) return;
   Fr total = weight_sum ? load(weight_sum) * scale : Fr::zero();
@@ -125,7 +127,8 @@ void fold(const T* data, FoldShape s, const Fr* weights, Fr* out, Stream stream)
   const size_t segments = segments_for(blocks, s.k);
   s.segment = (s.k + segments - 1) / segments;
   const Array<Fr> partial(segments * outputs, stream);
-  const dim3 grid(static_cast<unsigned>(std::min<size_t>(blocks, kMaxRowBlocks)), static_cast<unsigned>(segments));
+  const dim3 grid(static_cast<unsigned>(std::min<size_t>(blocks, kMaxRowBlocks)),
+                  static_cast<unsigned>(segments));
   launch(rows ? rows_kernel<T> : columns_kernel<T>, {grid, kBlock}, stream, data, weights, s, partial.data());
   Array<Fr> weight_sum;
   Fr scale = Fr::zero();

@@ -1,9 +1,10 @@
-#include "cuda/device.cuh"
-
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <new>
 #include <stdexcept>
+
+#include "cuda/device.cuh"
 
 namespace zkcore::cuda {
 namespace {
@@ -91,6 +92,15 @@ void Mailbox::wait(Stream stream) { check(cudaStreamSynchronize(stream)); }
 int multiprocessors() {
   static const int count = attribute(cudaDevAttrMultiProcessorCount);
   return count;
+}
+
+unsigned resident_blocks(const void* kernel, unsigned block, int (*find)(const void*, unsigned)) {
+  static std::mutex mutex;
+  static std::map<std::pair<const void*, unsigned>, unsigned> known;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto [at, is_new] = known.try_emplace({kernel, block}, 0);
+  if (is_new) at->second = static_cast<unsigned>(multiprocessors() * std::max(1, find(kernel, block)));
+  return at->second;
 }
 
 size_t shared_memory_limit() {

@@ -12,12 +12,19 @@ constexpr unsigned kBlock = 256;
 int multiprocessors();
 size_t shared_memory_limit();  // bytes a block may ask for
 
-// Resident blocks of a kernel on the whole device.
+// Resident blocks of a kernel on the whole device; `find` is asked once for each kernel.
+unsigned resident_blocks(const void* kernel, unsigned block, int (*find)(const void*, unsigned));
+
 template <class Kernel>
-unsigned resident_blocks(Kernel kernel, unsigned block = kBlock, size_t shared = 0) {
-  int per_multiprocessor = 0;
-  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_multiprocessor, kernel, static_cast<int>(block), shared));
-  return static_cast<unsigned>(multiprocessors() * (per_multiprocessor > 0 ? per_multiprocessor : 1));
+unsigned resident_blocks(Kernel* kernel, unsigned block = kBlock) {
+  return resident_blocks(reinterpret_cast<const void*>(kernel), block,
+                         [](const void* address, unsigned threads) {
+                           int per_multiprocessor = 0;
+                           check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+                               &per_multiprocessor, reinterpret_cast<Kernel*>(const_cast<void*>(address)),
+                               static_cast<int>(threads), 0));
+                           return per_multiprocessor;
+                         });
 }
 
 inline unsigned blocks_for(size_t n, unsigned block = kBlock) {

@@ -16,8 +16,8 @@ struct FoldStep {
 };
 constexpr uint32_t kNoWeight = ~0u;
 
-__global__ void __launch_bounds__(128) fold_kernel(const Affine* points, const FoldStep* steps, size_t count, size_t n,
-                                                   Affine* out) {
+__global__ void __launch_bounds__(128)
+    fold_kernel(const Affine* points, const FoldStep* steps, size_t count, size_t n, Affine* out) {
   const size_t i = thread_index();
   if (i >= n) return;
   Xyzz sum = Xyzz::infinity();

@@ -1,10 +1,11 @@
-// Weights are cut into their 32 bytes w = sum_b 256^b w_b, 16-bit entries into two, x = 256 x_1 + x_0 with x_1
-// signed. Sums of products of bytes are 8-bit matrix products with 32-bit results, exact for 2^15 terms:
+// Weights are cut into their 32 bytes w = sum_b 256^b w_b, entries into planes of bytes x = sum_p 256^p x_p
+// with the last one signed. Sums of products of bytes are 8-bit matrix products with 32-bit results, exact
+// for 2^15 terms:
 //
 //   D[b, plane, output] = sum_k w_b[k] x_plane[k, output],   out = sum_(b, plane) 256^(b + plane) D
 //
-// Every warp keeps the sums of all 32 bytes for its outputs in registers and streams the entries once. Partial
-// sums lie as [segment of k][plane][b][output], outputs running over [outer, inner].
+// Every warp keeps the sums of all 32 bytes for its outputs in registers and streams the entries once.
+// Partial sums lie as [segment of k][plane][b][output], outputs running over [outer, inner].
 //
 // mma.m16n8k32, lane = 4 g + t: A holds rows g and g + 8, columns 4t.. and 16 + 4t..; B column g, rows 4t..
 // and 16 + 4t..; D rows g and g + 8, columns 2t and 2t + 1. Which k stands where does not matter as long as A
@@ -15,7 +16,7 @@
 namespace zkcore::cuda {
 namespace {
 
-constexpr int kBytes = 32;                // of a weight
+constexpr int kBytes = 32;               // of a weight
 constexpr size_t kMaxSegment = 1 << 15;  // terms of a 32-bit sum of products of bytes
 constexpr unsigned kWarps = 4;
 
@@ -29,7 +30,8 @@ struct BytesShape {
 
 // fragments[step][lane][8]: what a lane needs of the weights of rows 32 step .. 32 step + 31 as A, bytes 0-15
 // first. Rows beyond k have weight 0.
-__global__ void __launch_bounds__(kBlock) fragments_kernel(const Fr* weights, size_t k, size_t steps, uint32_t* out) {
+__global__ void __launch_bounds__(kBlock)
+    fragments_kernel(const Fr* weights, size_t k, size_t steps, uint32_t* out) {
   const size_t at = thread_index();
   if (at >= steps * 32 * 8) return;
   const size_t step = at / 256;
@@ -55,75 +57,109 @@ __device__ __forceinline__ void transpose(uint32_t* columns, uint32_t a, uint32_
   columns[3] = __byte_perm(ab_high, cd_high, 0x7632);
 }
 
-// Bytes of 8 columns of one row, one plane after the other.
-template <int kPlanes>
-struct RowPiece;
-template <>
-struct RowPiece<1> {
-  uint32_t bytes[1][2];
-  __device__ __forceinline__ void read(const int8_t* from) {
-    const uint2 w = __ldcs(reinterpret_cast<const uint2*>(from));
-    bytes[0][0] = w.x;
-    bytes[0][1] = w.y;
-  }
-};
-template <>
-struct RowPiece<2> {
-  uint32_t bytes[2][2];
-  __device__ __forceinline__ void read(const int16_t* from) {
-    const uint4 w = __ldcs(reinterpret_cast<const uint4*>(from));
-    bytes[0][0] = __byte_perm(w.x, w.y, 0x6420);
-    bytes[0][1] = __byte_perm(w.z, w.w, 0x6420);
-    bytes[1][0] = __byte_perm(w.x, w.y, 0x7531);
-    bytes[1][1] = __byte_perm(w.z, w.w, 0x7531);
+// A thread's entries of one row: kColumns of them, and their bytes plane by plane, four columns a word.
+template <class T>
+struct RowPiece {
+  static constexpr int kPlanes = sizeof(T);
+  static constexpr int kColumns = sizeof(T) == 4 ? 4 : 8;
+  static constexpr int kWords = kColumns * sizeof(T) / 4;
+  uint32_t words[kWords];
+
+  __device__ __forceinline__ void read(const T* from) {
+    if constexpr (kWords == 2) {
+      const uint2 w = __ldcs(reinterpret_cast<const uint2*>(from));
+      words[0] = w.x;
+      words[1] = w.y;
+    } else {
+      const uint4 w = __ldcs(reinterpret_cast<const uint4*>(from));
+      words[0] = w.x;
+      words[1] = w.y;
+      words[2] = w.z;
+      words[3] = w.w;
+    }
   }
 };
 
-// A warp takes 64 columns; lane group g columns 8 g .. 8 g + 7, column c of all groups being the 8 columns of
-// one matrix product.
+// out[plane][column]: the bytes of four rows in one word.
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps) fold_columns_kernel(const T* data, const uint4* fragments,
-                                                                   BytesShape s, int32_t* partial) {
-  constexpr int kPlanes = sizeof(T);
+__device__ __forceinline__ void columns_of(const RowPiece<T>* rows,
+                                           uint32_t (&out)[sizeof(T)][RowPiece<T>::kColumns]) {
+  if constexpr (sizeof(T) == 4) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      uint32_t planes[4];
+      transpose(planes, rows[0].words[c], rows[1].words[c], rows[2].words[c], rows[3].words[c]);
+#pragma unroll
+      for (int p = 0; p < 4; ++p) out[p][c] = planes[p];
+    }
+  } else {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int p = 0; p < static_cast<int>(sizeof(T)); ++p) {
+        uint32_t bytes[4];
+#pragma unroll
+        for (int r = 0; r < 4; ++r) {
+          if constexpr (sizeof(T) == 1) {
+            bytes[r] = rows[r].words[half];
+          } else {
+            bytes[r] = __byte_perm(rows[r].words[2 * half], rows[r].words[2 * half + 1], p ? 0x7531 : 0x6420);
+          }
+        }
+        transpose(out[p] + 4 * half, bytes[0], bytes[1], bytes[2], bytes[3]);
+      }
+    }
+  }
+}
+
+// A warp takes 8 kColumns columns; lane group g columns kColumns g ..., column c of all groups being the 8
+// columns of one matrix product. The next 32 rows are read before the products of these.
+template <class T>
+__global__ void __launch_bounds__(32 * kWarps)
+    fold_columns_kernel(const T* data, const uint4* fragments, BytesShape s, int32_t* partial) {
+  using Piece = RowPiece<T>;
+  constexpr int kPlanes = Piece::kPlanes;
+  constexpr int kColumns = Piece::kColumns;
   const unsigned lane = threadIdx.x % 32;
   const unsigned g = lane / 4;
   const unsigned t = lane % 4;
   const size_t o = blockIdx.x / s.blocks;
-  const size_t first = (blockIdx.x % s.blocks * kWarps + threadIdx.x / 32) * 64;
+  const size_t first = (blockIdx.x % s.blocks * kWarps + threadIdx.x / 32) * (8 * kColumns);
   if (first >= s.inner) return;
-  const size_t mine = first + 8 * g;
+  const size_t mine = first + kColumns * g;
   const size_t begin = blockIdx.y * s.segment;
   const size_t end = begin + s.segment < s.k ? begin + s.segment : s.k;
   const T* column = data + o * s.k * s.inner + (mine < s.inner ? mine : 0);
-  int32_t sums[kPlanes][2][8][4] = {};
-#pragma unroll 1
-  for (size_t row = begin; row < end; row += 32) {
+  int32_t sums[kPlanes][2][kColumns][4] = {};
+  Piece pieces[8];
+  uint4 a_low, a_high;
+  const auto read = [&](size_t row) {
     const uint4* fragment = fragments + (row * 8 + lane * 8) / 4;
-    const uint4 low = __ldg(fragment), high = __ldg(fragment + 1);
-    RowPiece<kPlanes> piece[8];
+    a_low = __ldg(fragment);
+    a_high = __ldg(fragment + 1);
 #pragma unroll
     for (unsigned i = 0; i < 8; ++i) {
       const size_t r = row + 4 * t + (i % 4) + 16 * (i / 4);
-      piece[i].read(column + (r < s.k ? r : s.k - 1) * s.inner);
+      pieces[i].read(column + (r < s.k ? r : s.k - 1) * s.inner);
     }
-    const uint32_t a[2][4] = {{low.x, low.y, low.z, low.w}, {high.x, high.y, high.z, high.w}};
+  };
+  read(begin);
+#pragma unroll 1
+  for (size_t row = begin; row < end; row += 32) {
+    uint32_t upper[kPlanes][kColumns], lower[kPlanes][kColumns];
+    columns_of<T>(pieces, upper);
+    columns_of<T>(pieces + 4, lower);
+    const uint32_t a[2][4] = {{a_low.x, a_low.y, a_low.z, a_low.w}, {a_high.x, a_high.y, a_high.z, a_high.w}};
+    if (row + 32 < end) read(row + 32);
 #pragma unroll
     for (int plane = 0; plane < kPlanes; ++plane) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        uint32_t upper[4], lower[4];
-        transpose(upper, piece[0].bytes[plane][half], piece[1].bytes[plane][half], piece[2].bytes[plane][half],
-                  piece[3].bytes[plane][half]);
-        transpose(lower, piece[4].bytes[plane][half], piece[5].bytes[plane][half], piece[6].bytes[plane][half],
-                  piece[7].bytes[plane][half]);
+      for (int c = 0; c < kColumns; ++c) {
+        const uint32_t b[2] = {upper[plane][c], lower[plane][c]};
 #pragma unroll
-        for (int c = 0; c < 4; ++c) {
-          const uint32_t b[2] = {upper[c], lower[c]};
-#pragma unroll
-          for (int m = 0; m < 2; ++m) {
-            int32_t* d = sums[plane][m][4 * half + c];
-            plane == kPlanes - 1 ? ptx::mma_us(d, a[m], b) : ptx::mma_uu(d, a[m], b);
-          }
+        for (int m = 0; m < 2; ++m) {
+          int32_t* d = sums[plane][m][c];
+          plane == kPlanes - 1 ? ptx::mma_us(d, a[m], b) : ptx::mma_uu(d, a[m], b);
         }
       }
     }
@@ -135,14 +171,17 @@ __global__ void __launch_bounds__(32 * kWarps) fold_columns_kernel(const T* data
     for (int m = 0; m < 2; ++m) {
 #pragma unroll
       for (int d = 0; d < 4; ++d) {
-        const size_t to = first + 8 * (2 * t + d % 2);
+        const size_t to = first + kColumns * (2 * t + d % 2);
         if (to >= s.inner) continue;
         const size_t byte = 16 * m + g + 8 * (d / 2);
-        int4* out = reinterpret_cast<int4*>(
-            partial + ((blockIdx.y * kPlanes + plane) * kBytes + byte) * outputs + o * s.inner + to);
+        int32_t* out =
+            partial + ((blockIdx.y * kPlanes + plane) * kBytes + byte) * outputs + o * s.inner + to;
         const auto& sum = sums[plane][m];
-        out[0] = make_int4(sum[0][d], sum[1][d], sum[2][d], sum[3][d]);
-        out[1] = make_int4(sum[4][d], sum[5][d], sum[6][d], sum[7][d]);
+#pragma unroll
+        for (int c = 0; c < kColumns; c += 4) {
+          *reinterpret_cast<int4*>(out + c) =
+              make_int4(sum[c][d], sum[c + 1][d], sum[c + 2][d], sum[c + 3][d]);
+        }
       }
     }
   }
@@ -151,7 +190,8 @@ __global__ void __launch_bounds__(32 * kWarps) fold_columns_kernel(const T* data
 // ---- inner = 1: entries of a row are A, 16 of them a lane, and the weights are B
 
 // bytes[b][i], rows padded to `length` with zeros.
-__global__ void __launch_bounds__(kBlock) bytes_kernel(const Fr* weights, size_t k, size_t length, uint8_t* out) {
+__global__ void __launch_bounds__(kBlock)
+    bytes_kernel(const Fr* weights, size_t k, size_t length, uint8_t* out) {
   const size_t i = thread_index();
   if (i >= length) return;
   const Fr w = i < k ? load(weights + i) : Fr::zero();
@@ -159,18 +199,46 @@ __global__ void __launch_bounds__(kBlock) bytes_kernel(const Fr* weights, size_t
   for (int b = 0; b < kBytes; ++b) out[b * length + i] = static_cast<uint8_t>(w.v[b / 8] >> (8 * (b % 8)));
 }
 
-// Splits 8 consecutive 16-bit entries into low and high bytes.
-__device__ __forceinline__ void split_planes(const uint4& x, uint32_t* low, uint32_t* high) {
-  low[0] = __byte_perm(x.x, x.y, 0x6420);
-  low[1] = __byte_perm(x.z, x.w, 0x6420);
-  high[0] = __byte_perm(x.x, x.y, 0x7531);
-  high[1] = __byte_perm(x.z, x.w, 0x7531);
-}
+// A lane's 16 entries of a row: four words for each plane, entries in the order of the weights.
+template <class T>
+struct Entries {
+  static constexpr int kPlanes = sizeof(T);
+  uint4 words[kPlanes];
 
-// A warp takes kTiles * 16 rows.
+  __device__ __forceinline__ void read(const T* from) {
+#pragma unroll
+    for (int p = 0; p < kPlanes; ++p) words[p] = __ldcs(reinterpret_cast<const uint4*>(from) + p);
+  }
+  // out[plane][4 entries a word]
+  __device__ __forceinline__ void split(uint32_t (&out)[kPlanes][4]) const {
+#pragma unroll
+    for (int p = 0; p < kPlanes; ++p) {
+      const uint4& w = words[p];
+      if constexpr (kPlanes == 1) {
+        out[0][0] = w.x;
+        out[0][1] = w.y;
+        out[0][2] = w.z;
+        out[0][3] = w.w;
+      } else if constexpr (kPlanes == 2) {
+#pragma unroll
+        for (int plane = 0; plane < 2; ++plane) {
+          out[plane][2 * p] = __byte_perm(w.x, w.y, plane ? 0x7531 : 0x6420);
+          out[plane][2 * p + 1] = __byte_perm(w.z, w.w, plane ? 0x7531 : 0x6420);
+        }
+      } else {
+        uint32_t planes[4];
+        transpose(planes, w.x, w.y, w.z, w.w);
+#pragma unroll
+        for (int plane = 0; plane < 4; ++plane) out[plane][p] = planes[plane];
+      }
+    }
+  }
+};
+
+// A warp takes kTiles * 16 rows. The next 64 entries are read before the products of these.
 template <class T, int kTiles>
-__global__ void __launch_bounds__(32 * kWarps) fold_rows_kernel(const T* data, const uint8_t* bytes, BytesShape s,
-                                                                int32_t* partial) {
+__global__ void __launch_bounds__(32 * kWarps)
+    fold_rows_kernel(const T* data, const uint8_t* bytes, BytesShape s, int32_t* partial) {
   constexpr int kPlanes = sizeof(T);
   const unsigned lane = threadIdx.x % 32;
   const unsigned g = lane / 4;
@@ -185,59 +253,62 @@ __global__ void __launch_bounds__(32 * kWarps) fold_rows_kernel(const T* data, c
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const size_t r = first + 16 * m + 8 * h + g;
-      row[m][h] = data + (r < s.outer ? r : 0) * s.k;
+      row[m][h] = data + (r < s.outer ? r : 0) * s.k + 16 * t;
     }
   }
   int32_t sums[kPlanes][kTiles][4][4] = {};
-#pragma unroll 1
-  for (size_t i = begin; i < end; i += 64) {
-    uint4 b[4];
+  uint4 b[4];
+  Entries<T> x[kTiles][2];
+  const auto read = [&](size_t i) {
 #pragma unroll
     for (int n = 0; n < 4; ++n) {
       b[n] = __ldg(reinterpret_cast<const uint4*>(bytes + (8 * n + g) * s.k + i + 16 * t));
     }
-    uint4 x[kTiles][2][kPlanes];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const uint4* from = reinterpret_cast<const uint4*>(row[m][h] + i + 16 * t);
-#pragma unroll
-        for (int p = 0; p < kPlanes; ++p) x[m][h][p] = __ldcs(from + p);
-      }
+      for (int h = 0; h < 2; ++h) x[m][h].read(row[m][h] + i);
     }
+  };
+  read(begin);
+#pragma unroll 1
+  for (size_t i = begin; i < end; i += 64) {
+    uint32_t a[kTiles][kPlanes][2][4];  // [half of the 16 entries][fragment]
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-      uint32_t a[kPlanes][2][4];  // [plane][half of the 16 entries][fragment]
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         uint32_t w[kPlanes][4];
-        if constexpr (kPlanes == 1) {
-          w[0][0] = x[m][h][0].x;
-          w[0][1] = x[m][h][0].y;
-          w[0][2] = x[m][h][0].z;
-          w[0][3] = x[m][h][0].w;
-        } else {
-          split_planes(x[m][h][0], w[0], w[1]);
-          split_planes(x[m][h][1], w[0] + 2, w[1] + 2);
-        }
+        x[m][h].split(w);
 #pragma unroll
         for (int p = 0; p < kPlanes; ++p) {
-          a[p][0][h] = w[p][0];
-          a[p][0][2 + h] = w[p][1];
-          a[p][1][h] = w[p][2];
-          a[p][1][2 + h] = w[p][3];
+          a[m][p][0][h] = w[p][0];
+          a[m][p][0][2 + h] = w[p][1];
+          a[m][p][1][h] = w[p][2];
+          a[m][p][1][2 + h] = w[p][3];
         }
       }
+    }
+    uint32_t halves[4][2][2];
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+      halves[n][0][0] = b[n].x;
+      halves[n][0][1] = b[n].y;
+      halves[n][1][0] = b[n].z;
+      halves[n][1][1] = b[n].w;
+    }
+    if (i + 64 < end) read(i + 64);
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
       for (int n = 0; n < 4; ++n) {
-        const uint32_t halves[2][2] = {{b[n].x, b[n].y}, {b[n].z, b[n].w}};
 #pragma unroll
         for (int p = 0; p < kPlanes; ++p) {
 #pragma unroll
           for (int half = 0; half < 2; ++half) {
             int32_t* d = sums[p][m][n];
-            p == kPlanes - 1 ? ptx::mma_su(d, a[p][half], halves[half]) : ptx::mma_uu(d, a[p][half], halves[half]);
+            p == kPlanes - 1 ? ptx::mma_su(d, a[m][p][half], halves[n][half])
+                             : ptx::mma_uu(d, a[m][p][half], halves[n][half]);
           }
         }
       }
@@ -253,7 +324,8 @@ __global__ void __launch_bounds__(32 * kWarps) fold_rows_kernel(const T* data, c
         for (int d = 0; d < 4; ++d) {
           const size_t r = first + 16 * m + 8 * (d / 2) + g;
           const size_t byte = 8 * n + 2 * t + d % 2;
-          if (r < s.outer) partial[((blockIdx.y * kPlanes + p) * kBytes + byte) * s.outer + r] = sums[p][m][n][d];
+          if (r < s.outer)
+            partial[((blockIdx.y * kPlanes + p) * kBytes + byte) * s.outer + r] = sums[p][m][n][d];
         }
       }
     }
@@ -263,23 +335,27 @@ __global__ void __launch_bounds__(32 * kWarps) fold_rows_kernel(const T* data, c
 // ---- out = sum of 256^(b + plane) * sum over segments
 
 template <int kPlanes>
-__global__ void __launch_bounds__(kBlock) join_bytes_kernel(const int32_t* partial, size_t segments, size_t outputs,
-                                                            Fr* out) {
+__global__ void __launch_bounds__(kBlock)
+    join_bytes_kernel(const int32_t* partial, size_t segments, size_t outputs, Fr* out) {
   const size_t j = thread_index();
   if (j >= outputs) return;
   uint32_t limbs[8] = {};
   int64_t carry = 0;
 #pragma unroll
   for (int b = 0; b < kBytes + kPlanes - 1; ++b) {
+    int64_t sum = 0;
     for (size_t s = 0; s < segments; ++s) {
 #pragma unroll
       for (int p = 0; p < kPlanes; ++p) {
-        if (b - p >= 0 && b - p < kBytes) carry += partial[((s * kPlanes + p) * kBytes + b - p) * outputs + j];
+        if (b - p >= 0 && b - p < kBytes) sum += partial[((s * kPlanes + p) * kBytes + b - p) * outputs + j];
       }
     }
     if (b < kBytes) {
+      carry += sum;
       limbs[b / 4] |= static_cast<uint32_t>(carry & 255) << (8 * (b % 4));
       carry >>= 8;
+    } else {
+      carry += sum * (int64_t{1} << (8 * (b - kBytes)));
     }
   }
   // limbs + 2^256 carry: 2^256 < 3p.
@@ -299,7 +375,8 @@ bool aligned(const void* data, size_t bytes) { return reinterpret_cast<uintptr_t
 
 // Segments of k, multiples of `step`: enough blocks to fill the device, but long ones.
 size_t segment_length(size_t k, size_t blocks, size_t step) {
-  const size_t wanted = std::max<size_t>(1, static_cast<size_t>(multiprocessors()) * 8 / std::max<size_t>(1, blocks));
+  const size_t wanted =
+      std::max<size_t>(1, static_cast<size_t>(multiprocessors()) * 8 / std::max<size_t>(1, blocks));
   const size_t most = std::max<size_t>(1, k / 512);
   const size_t segments = std::max(std::min(wanted, most), (k + kMaxSegment - 1) / kMaxSegment);
   const size_t length = (k + segments - 1) / segments;
@@ -308,12 +385,14 @@ size_t segment_length(size_t k, size_t blocks, size_t step) {
 
 template <class T>
 void join(const int32_t* partial, size_t segments, size_t outputs, Fr* out, Stream stream) {
-  launch(join_bytes_kernel<sizeof(T)>, {dim3(blocks_for(outputs)), kBlock}, stream, partial, segments, outputs, out);
+  launch(join_bytes_kernel<sizeof(T)>, {dim3(blocks_for(outputs)), kBlock}, stream, partial, segments,
+         outputs, out);
 }
 
 template <class T>
 void fold_columns(const T* data, BytesShape s, const Fr* weights, Fr* out, Stream stream) {
-  s.blocks = (s.inner + 64 * kWarps - 1) / (64 * kWarps);
+  constexpr size_t kColumns = 8 * RowPiece<T>::kColumns * kWarps;
+  s.blocks = (s.inner + kColumns - 1) / kColumns;
   s.segment = segment_length(s.k, s.blocks * s.outer, 32);
   const size_t segments = (s.k + s.segment - 1) / s.segment;
   const size_t steps = (s.k + 31) / 32;
@@ -328,7 +407,7 @@ void fold_columns(const T* data, BytesShape s, const Fr* weights, Fr* out, Strea
 
 template <class T>
 void fold_rows(const T* data, BytesShape s, const Fr* weights, Fr* out, Stream stream) {
-  constexpr int kTiles = sizeof(T) == 1 ? 4 : 2;
+  constexpr int kTiles = 4 / sizeof(T);
   const size_t rows = 16 * kTiles * kWarps;
   s.blocks = (s.outer + rows - 1) / rows;
   s.segment = segment_length(s.k, s.blocks, 64);
@@ -345,7 +424,7 @@ void fold_rows(const T* data, BytesShape s, const Fr* weights, Fr* out, Stream s
 
 bool fold_bytes(const Column& column, size_t outer, size_t k, size_t inner, const Fr* weights, Fr* out,
                 Stream stream) {
-  if (column.type != ColumnType::kInt8 && column.type != ColumnType::kInt16) return false;
+  if (column.type == ColumnType::kInt64 || column.type == ColumnType::kField) return false;
   const bool columns = inner >= 64 && inner % 8 == 0 && k >= 32 && aligned(column.data, 16);
   const bool rows = inner == 1 && outer >= 64 && k % 64 == 0 && k > 0 && aligned(column.data, 16);
   if (!columns && !rows) return false;
@@ -353,8 +432,16 @@ bool fold_bytes(const Column& column, size_t outer, size_t k, size_t inner, cons
   const auto fold = [&](auto* data) {
     columns ? fold_columns(data, shape, weights, out, stream) : fold_rows(data, shape, weights, out, stream);
   };
-  column.type == ColumnType::kInt8 ? fold(static_cast<const int8_t*>(column.data))
-                                   : fold(static_cast<const int16_t*>(column.data));
+  switch (column.type) {
+    case ColumnType::kInt8:
+      fold(static_cast<const int8_t*>(column.data));
+      break;
+    case ColumnType::kInt16:
+      fold(static_cast<const int16_t*>(column.data));
+      break;
+    default:
+      fold(static_cast<const int32_t*>(column.data));
+  }
   return true;
 }
 

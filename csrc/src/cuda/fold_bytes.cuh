@@ -1,4 +1,4 @@
-// Row folds of 8- and 16-bit integers on tensor cores.
+// Row folds of integers of up to 32 bits on tensor cores.
 #pragma once
 
 #include "cuda/device.cuh"

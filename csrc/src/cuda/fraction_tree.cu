@@ -1,8 +1,8 @@
 // Trees of fractions and the sumchecks of their layers; see zkcore/fraction_tree.hpp.
 //
 // Nodes of a depth lie as four arrays p0, p1, q0, q1, left and right children apart: entry y belongs to the
-// parent y. A layer sums (p0 + batch q0) q1 + p1 q0 over parents; from the first binding on, P = p0 + batch q0
-// takes the place of p0. Parents beyond the used ones have the children 0/1 and are summed on the host.
+// parent y. A layer sums (p0 + batch q0) q1 + p1 q0 over parents; from the first binding on, P = p0 + batch
+// q0 takes the place of p0. Parents beyond the used ones have the children 0/1 and are summed on the host.
 #include "cuda/leaves.cuh"
 #include "cuda/sumcheck.cuh"
 #include "zkcore/field_counters.hpp"
@@ -19,72 +19,112 @@ struct Children {
   Fr* q1;
 };
 
-// Stored nodes. `merged`: p0 holds P.
+// A table's values at both ends of a pair.
+struct Ends {
+  Fr lo, hi;
+};
+
+struct Place {
+  size_t i, apart, half;
+  const Fr& challenge;
+};
+
+// Sources read a pair of parents, i and i + apart, or bind them: with those `half` further on.
+//
+// Stored nodes. kMerged: p0 holds P.
+template <bool kMerged>
 struct NodeSource {
   Children nodes;
   size_t used;
   Fr batch;
-  bool merged;
 
-  struct Hints {};
   __device__ __forceinline__ Fr read(const Fr* table, size_t y, const Fr& tail) const {
     return y < used ? load_once(table + y) : tail;
   }
-  __device__ __forceinline__ Fr q0(size_t y, Hints&) const { return read(nodes.q0, y, Fr::one()); }
-  __device__ __forceinline__ Fr p1(size_t y, Hints&) const { return read(nodes.p1, y, Fr::zero()); }
-  __device__ __forceinline__ Fr q1(size_t y, Hints&) const { return read(nodes.q1, y, Fr::one()); }
-  __device__ __forceinline__ Fr merged_p(size_t y, const Fr& q0, Hints&) const {
-    if (y >= used) return batch;
-    const Fr p0 = load_once(nodes.p0 + y);
-    return merged ? p0 : p0 + batch * q0;
+
+  // One copy of the product's code for both ends: it has to stay in the instruction cache.
+  template <bool kBind>
+  __device__ __forceinline__ Ends pair(const Fr* table, const Place& at, const Fr& tail) const {
+    Fr a = read(table, at.i, tail);
+    Fr c = read(table, at.i + at.apart, tail);
+    if constexpr (!kBind) return {a, c};
+    Fr b = read(table, at.i + at.half, tail);
+    const Fr d = read(table, at.i + at.apart + at.half, tail);
+    Ends ends{};
+#pragma unroll 1
+    for (int side = 0; side < 2; ++side) {
+      ends.lo = ends.hi;
+      ends.hi = a + (b - a) * at.challenge;
+      a = c;
+      b = d;
+    }
+    return ends;
   }
 
-  __device__ __forceinline__ Fr mix(const Fr& lo, const Fr& hi, const Fr& r) const { return lo + (hi - lo) * r; }
-  __device__ __forceinline__ Fr bound_q0(size_t y, size_t half, const Fr& r, Hints& h) const {
-    return mix(q0(y, h), q0(y + half, h), r);
-  }
-  __device__ __forceinline__ Fr bound_p1(size_t y, size_t half, const Fr& r, Hints& h) const {
-    return mix(p1(y, h), p1(y + half, h), r);
-  }
-  __device__ __forceinline__ Fr bound_q1(size_t y, size_t half, const Fr& r, Hints& h) const {
-    return mix(q1(y, h), q1(y + half, h), r);
-  }
-  __device__ __forceinline__ Fr bound_p(size_t y, size_t half, const Fr& r, const Fr& bound_q0, Hints&) const {
-    const Fr tail = merged ? batch : Fr::zero();
-    const Fr p = mix(read(nodes.p0, y, tail), read(nodes.p0, y + half, tail), r);
-    return merged ? p : p + batch * bound_q0;
+  // The tables come one by one, so that few are held at a time; P may need q0.
+  template <bool kBind>
+  struct Reader {
+    const NodeSource& source;
+    const Place& at;
+    Ends q0_ends;
+    __device__ __forceinline__ Reader(const NodeSource& from, const Place& place) : source(from), at(place) {}
+    __device__ __forceinline__ const Ends& q0() {
+      return q0_ends = source.template pair<kBind>(source.nodes.q0, at, Fr::one());
+    }
+    __device__ __forceinline__ Ends p1() {
+      return source.template pair<kBind>(source.nodes.p1, at, Fr::zero());
+    }
+    __device__ __forceinline__ Ends q1() {
+      return source.template pair<kBind>(source.nodes.q1, at, Fr::one());
+    }
+    __device__ __forceinline__ Ends p() {
+      if constexpr (kMerged) return source.template pair<kBind>(source.nodes.p0, at, source.batch);
+      const Ends p0 = source.template pair<kBind>(source.nodes.p0, at, Fr::zero());
+      return {p0.lo + source.batch * q0_ends.lo, p0.hi + source.batch * q0_ends.hi};
+    }
+  };
+
+  template <bool kBind>
+  __device__ __forceinline__ void prefetch(size_t i, size_t pairs) const {
+#pragma unroll
+    for (int quarter = 0; quarter < (kBind ? 4 : 2); ++quarter) {
+      const size_t y = i + quarter * pairs;
+      if (y >= used) continue;
+      ptx::prefetch(nodes.q0 + y);
+      ptx::prefetch(nodes.p1 + y);
+      ptx::prefetch(nodes.p0 + y);
+      ptx::prefetch(nodes.q1 + y);
+    }
   }
 };
 
-// Leaves, all forms linear in their columns.
+// Leaves: all tables are linear in their columns. A leaf's columns are read once for all its forms.
 struct LeafSource {
   LeafView leaves;
 
-  struct Hints {
-    uint32_t low = 0, high = 0;
+  template <bool kBind>
+  struct Reader {
+    Ends tables[4];  // q0, p1, P, q1
+    __device__ __forceinline__ Reader(const LeafSource& from, const Place& at) {
+      uint32_t hints[2] = {0, 0};
+#pragma unroll 1
+      for (int side = 0; side < 2; ++side) {
+        const size_t y = at.i + side * at.apart;
+#pragma unroll
+        for (Ends& table : tables) table.lo = table.hi;
+        const LeafForms even = from.leaves.template forms<kBind, true>(2 * y, 2 * at.half, hints);
+        tables[0].hi = even.denominator;
+        tables[2].hi = even.other;
+        const LeafForms odd = from.leaves.template forms<kBind, false>(2 * y + 1, 2 * at.half, hints);
+        tables[1].hi = odd.other;
+        tables[3].hi = odd.denominator;
+      }
+    }
+    __device__ __forceinline__ const Ends& q0() { return tables[0]; }
+    __device__ __forceinline__ const Ends& p1() { return tables[1]; }
+    __device__ __forceinline__ const Ends& p() { return tables[2]; }
+    __device__ __forceinline__ const Ends& q1() { return tables[3]; }
   };
-  __device__ __forceinline__ Fr q0(size_t y, Hints& h) const { return leaves.value(kDenominator, 2 * y, h.low); }
-  __device__ __forceinline__ Fr p1(size_t y, Hints& h) const { return leaves.value(kNumerator, 2 * y + 1, h.low); }
-  __device__ __forceinline__ Fr q1(size_t y, Hints& h) const { return leaves.value(kDenominator, 2 * y + 1, h.low); }
-  __device__ __forceinline__ Fr merged_p(size_t y, const Fr&, Hints& h) const {
-    return leaves.value(kMerged, 2 * y, h.low);
-  }
-
-  __device__ __forceinline__ Fr bound(Form form, size_t leaf, size_t half, Hints& h) const {
-    return leaves.bound(form, leaf, leaf + 2 * half, h.low, h.high);
-  }
-  __device__ __forceinline__ Fr bound_q0(size_t y, size_t half, const Fr&, Hints& h) const {
-    return bound(kDenominator, 2 * y, half, h);
-  }
-  __device__ __forceinline__ Fr bound_p1(size_t y, size_t half, const Fr&, Hints& h) const {
-    return bound(kNumerator, 2 * y + 1, half, h);
-  }
-  __device__ __forceinline__ Fr bound_q1(size_t y, size_t half, const Fr&, Hints& h) const {
-    return bound(kDenominator, 2 * y + 1, half, h);
-  }
-  __device__ __forceinline__ Fr bound_p(size_t y, size_t half, const Fr&, const Fr&, Hints& h) const {
-    return bound(kMerged, 2 * y, half, h);
-  }
 };
 
 // ---- rounds
@@ -120,8 +160,9 @@ class TwoProducts {
 
 template <class Source, Points kPoints, bool kFused>
 struct LayerBody {
-  static constexpr int kSums = kPointCount<kPoints>;
+  static constexpr int kSums = point_count(kPoints);
   static constexpr bool kEq = true;
+  using Sums = ProductSums<kSums>;
 
   Source source;
   Children bound;
@@ -130,65 +171,50 @@ struct LayerBody {
   Fr challenge;
   PointChoice choice;
 
-  __device__ __forceinline__ void keep(Fr* table, size_t i, const Fr& lo, const Fr& hi) const {
-    store(table + i, lo);
-    if (i + pairs < bound_used) store(table + i + pairs, hi);
+  __device__ __forceinline__ void keep(Fr* table, size_t i, const Ends& ends) const {
+    if constexpr (!kFused) return;
+    store(table + i, ends.lo);
+    if (i + pairs < bound_used) store(table + i + pairs, ends.hi);
+  }
+  __device__ __forceinline__ void prefetch(size_t i) const {
+    if constexpr (requires { source.template prefetch<kFused>(i, pairs); }) {
+      source.template prefetch<kFused>(i, pairs);
+    }
   }
 
-  __device__ __forceinline__ void add(size_t i, const Fr& eq, ProductSum* sums) const {
-    typename Source::Hints hints{};
-    const size_t j = i + pairs;
-    const size_t half = 2 * pairs;
-    Fr lo, hi, q0_lo, q0_hi, keep_points[kSums];
+  __device__ __forceinline__ void add(size_t i, const Fr& eq, Sums& sums) const {
+    const Place place{i, pairs, 2 * pairs, challenge};
+    typename Source::template Reader<kFused> reader(source, place);
+    Fr held[kSums];
     TwoProducts products[kSums];
-    if constexpr (kFused) {
-      q0_lo = source.bound_q0(i, half, challenge, hints);
-      q0_hi = source.bound_q0(j, half, challenge, hints);
-      keep(bound.q0, i, q0_lo, q0_hi);
-      lo = source.bound_p1(i, half, challenge, hints);
-      hi = source.bound_p1(j, half, challenge, hints);
-      keep(bound.p1, i, lo, hi);
-    } else {
-      q0_lo = source.q0(i, hints);
-      q0_hi = source.q0(j, hints);
-      lo = source.p1(i, hints);
-      hi = source.p1(j, hints);
-    }
-    at_points<kPoints>(q0_lo, q0_hi, choice, [&](int k, const Fr& v, bool) { keep_points[k] = v; });
-    at_points<kPoints>(lo, hi, choice, [&](int k, const Fr& v, bool) { products[k].first(keep_points[k], v); });
-    if constexpr (kFused) {
-      lo = source.bound_p(i, half, challenge, q0_lo, hints);
-      hi = source.bound_p(j, half, challenge, q0_hi, hints);
-      keep(bound.p0, i, lo, hi);
-    } else {
-      lo = source.merged_p(i, q0_lo, hints);
-      hi = source.merged_p(j, q0_hi, hints);
-    }
-    at_points<kPoints>(lo, hi, choice, [&](int k, const Fr& v, bool) { keep_points[k] = v; });
-    if constexpr (kFused) {
-      lo = source.bound_q1(i, half, challenge, hints);
-      hi = source.bound_q1(j, half, challenge, hints);
-      keep(bound.q1, i, lo, hi);
-    } else {
-      lo = source.q1(i, hints);
-      hi = source.q1(j, hints);
-    }
-    at_points<kPoints>(lo, hi, choice, [&](int k, const Fr& v, bool) {
-      sums[k].add(eq, products[k].with(keep_points[k], v));
-    });
+    const Ends q0 = reader.q0();
+    keep(bound.q0, i, q0);
+    at_points<kPoints>(q0.lo, q0.hi, choice, [&](int k, const Fr& v, bool) { held[k] = v; });
+    const Ends p1 = reader.p1();
+    keep(bound.p1, i, p1);
+    at_points<kPoints>(p1.lo, p1.hi, choice,
+                       [&](int k, const Fr& v, bool) { products[k].first(held[k], v); });
+    const Ends p = reader.p();
+    keep(bound.p0, i, p);
+    at_points<kPoints>(p.lo, p.hi, choice, [&](int k, const Fr& v, bool) { held[k] = v; });
+    const Ends q1 = reader.q1();
+    keep(bound.q1, i, q1);
+    at_points<kPoints>(q1.lo, q1.hi, choice,
+                       [&](int k, const Fr& v, bool) { sums.of[k].add(eq, products[k].with(held[k], v)); });
   }
 };
 
+// Binds without summing, as pairs whose ends are the same.
 template <class Source>
-__global__ void __launch_bounds__(kBlock) bind_layer_kernel(Source source, Children bound, size_t used, size_t half,
-                                                            Fr challenge) {
+__global__ void __launch_bounds__(kBlock)
+    bind_layer_kernel(Source source, Children bound, size_t used, size_t half, Fr challenge) {
   for (size_t y = thread_index(); y < used; y += thread_count()) {
-    typename Source::Hints hints{};
-    const Fr q0 = source.bound_q0(y, half, challenge, hints);
-    store(bound.q0 + y, q0);
-    store(bound.p1 + y, source.bound_p1(y, half, challenge, hints));
-    store(bound.p0 + y, source.bound_p(y, half, challenge, q0, hints));
-    store(bound.q1 + y, source.bound_q1(y, half, challenge, hints));
+    const Place place{y, 0, half, challenge};
+    typename Source::template Reader<true> reader(source, place);
+    store(bound.q0 + y, reader.q0().lo);
+    store(bound.p1 + y, reader.p1().lo);
+    store(bound.p0 + y, reader.p().lo);
+    store(bound.q1 + y, reader.q1().lo);
   }
 }
 
@@ -202,7 +228,8 @@ __device__ __forceinline__ Node add_nodes(const Fr& p0, const Fr& p1, const Fr& 
   return {mul_add(p0, q1, p1, q0), q0 * q1};
 }
 
-__device__ __forceinline__ void store_children(const Children& out, size_t y, const Node& left, const Node& right) {
+__device__ __forceinline__ void store_children(const Children& out, size_t y, const Node& left,
+                                               const Node& right) {
   store(out.p0 + y, left.p);
   store(out.q0 + y, left.q);
   store(out.p1 + y, right.p);
@@ -213,19 +240,21 @@ __device__ __forceinline__ void store_children(const Children& out, size_t y, co
 __global__ void __launch_bounds__(kBlock) above_leaves_kernel(LeafView leaves, size_t parents, Children out) {
   uint32_t hint = 0;
   for (size_t y = thread_index(); y < parents; y += thread_count()) {
-    Node node[2];
+    Node left{}, right{};
+#pragma unroll 1
     for (int side = 0; side < 2; ++side) {
       const size_t leaf = 4 * y + 2 * side;
-      const Fr p0 = leaves.value(kNumerator, leaf, hint), q0 = leaves.value(kDenominator, leaf, hint);
-      const Fr p1 = leaves.value(kNumerator, leaf + 1, hint), q1 = leaves.value(kDenominator, leaf + 1, hint);
-      node[side] = add_nodes(p0, p1, q0, q1);
+      const LeafForms even = leaves.forms<false, false>(leaf, 0, &hint);
+      const LeafForms odd = leaves.forms<false, false>(leaf + 1, 0, &hint);
+      left = right;
+      right = add_nodes(even.other, odd.other, even.denominator, odd.denominator);
     }
-    store_children(out, y, node[0], node[1]);
+    store_children(out, y, left, right);
   }
 }
 
-__global__ void __launch_bounds__(kBlock) above_nodes_kernel(Children below, size_t nodes, size_t parents,
-                                                             Children out) {
+__global__ void __launch_bounds__(kBlock)
+    above_nodes_kernel(Children below, size_t nodes, size_t parents, Children out) {
   for (size_t y = thread_index(); y < parents; y += thread_count()) {
     Node node[2];
 #pragma unroll
@@ -244,10 +273,11 @@ __global__ void __launch_bounds__(kBlock) above_nodes_kernel(Children below, siz
 // The leaves themselves, as the children of one parent.
 __global__ void leaf_values_kernel(LeafView leaves, Fr* out) {
   uint32_t hint = 0;
-  store(out, leaves.value(kNumerator, 0, hint));
-  store(out + 2, leaves.value(kDenominator, 0, hint));
-  store(out + 1, leaves.value(kNumerator, 1, hint));
-  store(out + 3, leaves.value(kDenominator, 1, hint));
+  for (int side = 0; side < 2; ++side) {
+    const LeafForms forms = leaves.forms<false, false>(side, 0, &hint);
+    store(out + side, forms.other);
+    store(out + 2 + side, forms.denominator);
+  }
 }
 
 // The children of `used` parents.
@@ -263,9 +293,10 @@ class Layer {
   std::array<Fr, 4> first(Stream stream) const {
     std::array<Fr, 4> values{Fr::zero(), Fr::zero(), Fr::one(), Fr::one()};
     if (used_ == 0) return values;
-    const Children c = children();
-    const Fr* from[] = {c.p0, c.p1, c.q0, c.q1};
-    for (int j = 0; j < 4; ++j) copy_to_host(&values[j], from[j], sizeof(Fr), stream);
+    // Entry 0 of each quarter.
+    check(cudaMemcpy2DAsync(values.data(), sizeof(Fr), memory_.data(), used_ * sizeof(Fr), sizeof(Fr), 4,
+                            cudaMemcpyDeviceToHost, stream));
+    check(cudaStreamSynchronize(stream));
     return values;
   }
 
@@ -328,8 +359,8 @@ class LayerTables : public RoundTables {
     std::shared_ptr<Layer> room = bound_room(used);
     with_source(&challenge, [&](const auto& source) {
       using Source = std::decay_t<decltype(source)>;
-      launch(bind_layer_kernel<Source>, looping(bind_layer_kernel<Source>, used), stream_, source, children(*room), used,
-             half, challenge);
+      launch(bind_layer_kernel<Source>, looping(bind_layer_kernel<Source>, used), stream_, source,
+             children(*room), used, half, challenge);
     });
     adopt(std::move(room), used);
   }
@@ -343,7 +374,8 @@ class LayerTables : public RoundTables {
  private:
   template <class Fn>
   void with_source(const Fr* challenge, Fn&& fn) {
-    if (layer_) return fn(NodeSource{layer_->children(), used_, batch_, merged_});
+    if (layer_ && merged_) return fn(NodeSource<true>{layer_->children(), used_, batch_});
+    if (layer_) return fn(NodeSource<false>{layer_->children(), used_, batch_});
     fn(LeafSource{leaves_->view(batch_, challenge)});
     leaves_->count_pass();
   }
@@ -353,14 +385,16 @@ class LayerTables : public RoundTables {
     const size_t used = challenge ? std::min(2 * pairs, used_) : used_;
     const size_t active = std::min(pairs, used);
     std::shared_ptr<Layer> room = kFused ? bound_room(used) : nullptr;
-    LayerBody<Source, kPoints, kFused> body{source, {}, used, pairs, challenge ? *challenge : Fr::zero(), choice};
+    LayerBody<Source, kPoints, kFused> body{source, {}, used, pairs, challenge ? *challenge : Fr::zero(),
+                                            choice};
     if (room) body.bound = children(*room);
     if (active > 0) launch_round(body, &eq, active, reports_.to(mailbox_.data()), stream_);
     count_field_mults(3 * active * body.kSums);
     if (room) adopt(std::move(room), used);
   }
 
-  // The bound tables overwrite the layer's own once it has been bound; the first binding leaves the tree alone.
+  // The bound tables overwrite the layer's own once it has been bound; the first binding leaves the tree
+  // alone.
   std::shared_ptr<Layer> bound_room(size_t used) {
     return merged_ ? layer_ : std::make_shared<Layer>(used, stream_);
   }
@@ -424,7 +458,7 @@ class Tree : public FractionTree {
     while (from < deepest && !layers_[from]) ++from;
     for (size_t d = from + 1; d-- > depth;) {
       if (!layers_[d]) layers_[d] = d == deepest ? above_leaves() : above(*layers_[d + 1]);
-      if (d < deepest && static_cast<int>(d) + 1 > stored_) layers_[d + 1].reset();
+      if (d<deepest&& static_cast<int>(d) + 1> stored_) layers_[d + 1].reset();
     }
   }
   std::shared_ptr<Layer> above_leaves() {
@@ -438,8 +472,8 @@ class Tree : public FractionTree {
   }
   std::shared_ptr<Layer> above(const Layer& below) {
     auto layer = std::make_shared<Layer>((below.used() + 1) / 2, stream_);
-    launch(above_nodes_kernel, looping(above_nodes_kernel, layer->used()), stream_, below.children(), below.used(),
-           layer->used(), layer->children());
+    launch(above_nodes_kernel, looping(above_nodes_kernel, layer->used()), stream_, below.children(),
+           below.used(), layer->used(), layer->children());
     count_field_mults(3 * below.used());
     return layer;
   }
@@ -460,7 +494,8 @@ class LayerState : public SumcheckState {
  public:
   LayerState(std::unique_ptr<RoundTables> tables, std::vector<Fr> point, std::optional<Fr> claim, Tree& tree,
              Stream stream)
-      : SumcheckState(std::move(tables), static_cast<int>(point.size()), 3, point, claim, stream), tree_(tree) {}
+      : SumcheckState(std::move(tables), static_cast<int>(point.size()), 3, point, claim, stream),
+        tree_(tree) {}
   void bind(const Fr& challenge) override {
     challenges_.push_back(challenge);
     SumcheckState::bind(challenge);
@@ -476,8 +511,8 @@ class LayerState : public SumcheckState {
   std::vector<Fr> challenges_;
 };
 
-// If `point` continues the last layer's by one coordinate mu: p = p0 + mu (p1 - p0), q alike, and the claim is
-// p + batch q.
+// If `point` continues the last layer's by one coordinate mu: p = p0 + mu (p1 - p0), q alike, and the claim
+// is p + batch q.
 std::optional<Fr> Tree::claim(const std::vector<Fr>& point, const Fr& batch) const {
   if (point.empty()) return root_.first + batch * root_.second;
   if (last_finals_.empty() || point.size() != last_point_.size() + 1) return std::nullopt;

@@ -159,7 +159,8 @@ __device__ Field<Params> inverse_in_step(const Field<Params>& x) {
   int64_t carry = 0;
 #pragma unroll
   for (int i = 0; i < L; ++i) {
-    const int64_t t = (negative ? -static_cast<int64_t>(d[i]) : d[i]) + static_cast<int64_t>(p[i]) * 32 + carry;
+    const int64_t t =
+        (negative ? -static_cast<int64_t>(d[i]) : d[i]) + static_cast<int64_t>(p[i]) * 32 + carry;
     pieces[i] = static_cast<uint32_t>(t) & divsteps::kMask;
     carry = t >> 30;
   }

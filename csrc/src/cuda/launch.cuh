@@ -17,7 +17,8 @@ struct Shape {
 };
 
 template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), const Shape& shape, cudaStream_t stream, Arguments&&... arguments) {
+void launch(void (*kernel)(Parameters...), const Shape& shape, cudaStream_t stream,
+            Arguments&&... arguments) {
   if (shape.grid.x == 0 || shape.grid.y == 0) return;
   kernel<<<shape.grid, shape.block, shape.shared, stream>>>(static_cast<Parameters>(arguments)...);
   check(cudaGetLastError());

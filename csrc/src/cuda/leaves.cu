@@ -1,5 +1,4 @@
 #include "cuda/leaves.cuh"
-
 #include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
@@ -44,7 +43,8 @@ Leaves::Leaves(std::vector<LeafRun> runs, Stream stream) : stream_(stream) {
 }
 
 // Appends, for each form, one start a run and one coefficient a column, all times `factor`.
-void Leaves::fill(const Fr& batch, const Fr& factor, std::vector<Fr>& starts, std::vector<Fr>& coefficients) const {
+void Leaves::fill(const Fr& batch, const Fr& factor, std::vector<Fr>& starts,
+                  std::vector<Fr>& coefficients) const {
   for (int form = 0; form < kForms; ++form) {
     const Fr p_factor = form == kDenominator ? Fr::zero() : factor;
     const Fr q_factor = form == kNumerator ? Fr::zero() : form == kMerged ? factor * batch : factor;
@@ -67,9 +67,12 @@ LeafView Leaves::view(const Fr& batch, const Fr* challenge) {
   fill(batch, challenge ? Fr::one() - *challenge : Fr::one(), starts, coefficients);
   if (challenge) fill(batch, *challenge, starts, coefficients);
   tables_ = {upload(starts, stream_), upload(coefficients, stream_)};
-  return {run_views_.data(),       columns_.data(),
-          tables_.starts.data(),   tables_.coefficients.data(),
-          static_cast<uint32_t>(runs_.size() + 1), static_cast<uint32_t>(column_count_)};
+  return {run_views_.data(),
+          columns_.data(),
+          tables_.starts.data(),
+          tables_.coefficients.data(),
+          static_cast<uint32_t>(runs_.size() + 1),
+          static_cast<uint32_t>(column_count_)};
 }
 
 void Leaves::count_pass() const {

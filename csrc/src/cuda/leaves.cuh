@@ -23,6 +23,15 @@ struct LeafRunView {
   uint32_t first, last;  // columns; the first is the numerator
 };
 
+// `other` is P or the numerator.
+struct LeafForms {
+  Fr denominator, other;
+};
+struct LeafSums {
+  SmallSum denominator, other;
+  Fr denominator_rest, other_rest;
+};
+
 // Everything lies on the device; index [which][form][run or column], all runs' columns one after the other.
 struct LeafView {
   const LeafRunView* runs;
@@ -50,57 +59,60 @@ struct LeafView {
     return load(starts + (which * kForms + form) * run_count + run);
   }
 
-  // Adds the columns' shares: short ones to `sum`, others to `rest`.
-  __device__ __forceinline__ void add(int which, Form form, uint32_t run, size_t leaf, SmallSum& sum,
-                                      Fr& rest) const {
+  __device__ __forceinline__ Fr coefficient(int which, Form form, uint32_t column) const {
+    return load(coefficients + (which * kForms + form) * column_count + column);
+  }
+
+  // Adds a leaf's columns to its forms, the numerator's first.
+  template <bool kWithMerged>
+  __device__ __forceinline__ void add(int which, uint32_t run, size_t leaf, LeafSums& sums) const {
+    constexpr Form kOther = kWithMerged ? kMerged : kNumerator;
     const LeafRunView& r = runs[run];
     const size_t at = leaf - r.begin;
-    const Fr* coefficient = coefficients + (which * kForms + form) * column_count;
-    const uint32_t first = form == kDenominator ? r.first + 1 : r.first;
-    const uint32_t last = form == kNumerator && r.first < r.last ? r.first + 1 : r.last;
 #pragma unroll 1
-    for (uint32_t c = first; c < last; ++c) {
+    for (uint32_t c = r.first; c < r.last; ++c) {
       const LeafColumn column = columns[c];
-      const Fr factor = load(coefficient + c);
-      switch (column.type) {
-        case ColumnType::kInt8:
-          sum.add(shifted(static_cast<const int8_t*>(column.data)[at]), factor);
-          break;
-        case ColumnType::kInt16:
-          sum.add(shifted(static_cast<const int16_t*>(column.data)[at]), factor);
-          break;
-        case ColumnType::kInt32:
-          sum.add(shifted(static_cast<const int32_t*>(column.data)[at]), factor);
-          break;
-        case ColumnType::kInt64:
-          rest += entry(static_cast<const int64_t*>(column.data)[at]) * factor;
-          break;
-        case ColumnType::kField: {
-          const Fr value = load(static_cast<const Fr*>(column.data) + at);
-          rest += factor == Fr::one() ? value : value * factor;
-        }
+      const bool in_other = kWithMerged || c == r.first;
+      const bool in_denominator = c != r.first;
+      if (column.type == ColumnType::kField || column.type == ColumnType::kInt64) {
+        const Fr x = field_entry(column.type, column.data, at);
+        if (in_other) sums.other_rest += x * coefficient(which, kOther, c);
+        if (in_denominator) sums.denominator_rest += x * coefficient(which, kDenominator, c);
+        continue;
       }
+      const uint32_t x = short_entry(column, at);
+      if (in_other) sums.other.add(x, coefficient(which, kOther, c));
+      if (in_denominator) sums.denominator.add(x, coefficient(which, kDenominator, c));
     }
   }
 
-  __device__ __forceinline__ Fr value(Form form, size_t leaf, uint32_t& hint) const {
-    hint = find(leaf, hint);
-    SmallSum sum(start(0, form, hint));
-    Fr rest = Fr::zero();
-    add(0, form, hint, leaf, sum, rest);
-    return sum.lower() + rest;
+  __device__ __forceinline__ uint32_t short_entry(const LeafColumn& column, size_t at) const {
+    switch (column.type) {
+      case ColumnType::kInt8:
+        return shifted(static_cast<const int8_t*>(column.data)[at]);
+      case ColumnType::kInt16:
+        return shifted(static_cast<const int16_t*>(column.data)[at]);
+      default:
+        return shifted(static_cast<const int32_t*>(column.data)[at]);
+    }
   }
 
-  // Of `low` and `high` bound together.
-  __device__ __forceinline__ Fr bound(Form form, size_t low, size_t high, uint32_t& low_hint,
-                                      uint32_t& high_hint) const {
-    low_hint = find(low, low_hint);
-    high_hint = find(high, high_hint);
-    SmallSum sum(start(0, form, low_hint) + start(1, form, high_hint));
-    Fr rest = Fr::zero();
-    add(0, form, low_hint, low, sum, rest);
-    add(1, form, high_hint, high, sum, rest);
-    return sum.lower() + rest;
+  // The leaf's denominator, and P or its numerator. kBind: bound together with the leaf `offset` further on.
+  template <bool kBind, bool kWithMerged>
+  __device__ __forceinline__ LeafForms forms(size_t leaf, size_t offset, uint32_t* hints) const {
+    constexpr Form kOther = kWithMerged ? kMerged : kNumerator;
+    hints[0] = find(leaf, hints[0]);
+    Fr denominator = start(0, kDenominator, hints[0]);
+    Fr other = start(0, kOther, hints[0]);
+    if constexpr (kBind) {
+      hints[1] = find(leaf + offset, hints[1]);
+      denominator += start(1, kDenominator, hints[1]);
+      other += start(1, kOther, hints[1]);
+    }
+    LeafSums sums{SmallSum(denominator), SmallSum(other), Fr::zero(), Fr::zero()};
+    add<kWithMerged>(0, hints[0], leaf, sums);
+    if constexpr (kBind) add<kWithMerged>(1, hints[1], leaf + offset, sums);
+    return {sums.denominator.lower() + sums.denominator_rest, sums.other.lower() + sums.other_rest};
   }
 };
 

@@ -1,7 +1,8 @@
-// Verbs on whole columns, entry by entry. Field arrays are [n, 4] 64-bit limbs, integers are read as they are.
+// Verbs on whole columns, entry by entry. Field arrays are [n, 4] 64-bit limbs, integers are read as they
+// are.
+#include "cuda/inverse.cuh"
 #include "cuda/sums.cuh"
 #include "zkcore/field_counters.hpp"
-#include "cuda/inverse.cuh"
 
 namespace zkcore::cuda {
 namespace {
@@ -40,8 +41,8 @@ __global__ void __launch_bounds__(kBlock) doubling_kernel(Point point, Fr scale,
 }
 
 // out[h][l] = high[h] * low[l] for 2^kDoubled entries l: a thread keeps its l.
-__global__ void __launch_bounds__(kBlock) outer_product_kernel(const Fr* high, size_t rows, const Fr* low,
-                                                               Fr* out) {
+__global__ void __launch_bounds__(kBlock)
+    outer_product_kernel(const Fr* high, size_t rows, const Fr* low, Fr* out) {
   constexpr size_t kColumns = size_t{1} << kDoubled;
   const size_t column = blockIdx.y * kBlock + threadIdx.x;
   const Fr l = load(low + column);
@@ -68,7 +69,7 @@ struct FormTerm {
   bool one;  // the coefficient is 1
 };
 struct Form {
-  Fr start;   // lifted
+  Fr start;  // lifted
   Fr constant;
   FormTerm terms[kTermsAtOnce];
   int integers;  // the first terms; the others are fields
@@ -167,37 +168,64 @@ __device__ __forceinline__ void add_to_cells(unsigned long long* cells, const Fr
   }
 }
 
-// Threads of a warp with the same target add up among themselves first, for the few most crowded targets.
-__global__ void __launch_bounds__(kBlock) scatter_kernel(const int64_t* index, const Fr* values, size_t n, size_t size,
-                                                         unsigned long long* cells, uint32_t* wrong) {
-  constexpr int kCrowds = 2;
+// A warp keeps the sum of a crowded target in its registers until another target is more crowded: each thread
+// adds what it meets.
+class Crowd {
+ public:
+  __device__ explicit Crowd(unsigned long long* cells) : cells_(cells), share_(Fr::zero()) {}
+
+  __device__ __forceinline__ bool takes(int64_t target, const Fr& value) {
+    if (target != target_) return false;
+    share_ += value;
+    return true;
+  }
+  // The same for all threads of the warp.
+  __device__ void move_to(int64_t target) {
+    if (target_ >= 0) {
+      const Fr sum = warp_sum(share_);
+      if (threadIdx.x % 32 == 0) add_to_cells(cells_ + kCells * target_, sum);
+    }
+    target_ = target;
+    share_ = Fr::zero();
+  }
+
+ private:
+  unsigned long long* cells_;
+  int64_t target_ = -1;
+  Fr share_;
+};
+
+__global__ void __launch_bounds__(kBlock)
+    scatter_kernel(const int64_t* index, const Fr* values, size_t n, size_t size, unsigned long long* cells,
+                   uint32_t* wrong) {
+  constexpr int kCrowded = 6;
   const size_t step = thread_count();
   const size_t rounds = (n + step - 1) / step;
+  Crowd crowd(cells);
   for (size_t r = 0; r < rounds; ++r) {
     const size_t i = r * step + thread_index();
     bool pending = i < n;
-    int64_t target = pending ? index[i] : -1;
+    const int64_t target = pending ? index[i] : -1;
     if (pending && (target < 0 || static_cast<uint64_t>(target) >= size)) {
       *wrong = 1;
       pending = false;
     }
-    Fr value = pending ? load_once(values + i) : Fr::zero();
-    for (int crowd = 0; crowd < kCrowds; ++crowd) {
-      const uint32_t waiting = __ballot_sync(0xffffffffu, pending);
-      if (waiting == 0) break;
-      const int leader = __ffs(static_cast<int>(waiting)) - 1;
-      const int64_t common = __shfl_sync(0xffffffffu, target, leader);
-      const bool mine = pending && target == common;
-      if (__popc(__ballot_sync(0xffffffffu, mine)) < 4) continue;
-      const Fr sum = warp_sum(mine ? value : Fr::zero());
-      if (static_cast<int>(threadIdx.x % 32) == leader) add_to_cells(cells + kCells * common, sum);
-      pending = pending && !mine;
+    const Fr value = pending ? load_once(values + i) : Fr::zero();
+    pending = pending && !crowd.takes(target, value);
+    const uint32_t waiting = __ballot_sync(0xffffffffu, pending);
+    if (waiting == 0) continue;
+    const int64_t common = __shfl_sync(0xffffffffu, target, __ffs(static_cast<int>(waiting)) - 1);
+    if (__popc(__ballot_sync(0xffffffffu, pending && target == common)) >= kCrowded) {
+      crowd.move_to(common);
+      pending = pending && !crowd.takes(target, value);
     }
     if (pending) add_to_cells(cells + kCells * target, value);
   }
+  crowd.move_to(-1);
 }
 
-__global__ void __launch_bounds__(kBlock) settle_kernel(const unsigned long long* cells, size_t size, Fr* out) {
+__global__ void __launch_bounds__(kBlock)
+    settle_kernel(const unsigned long long* cells, size_t size, Fr* out) {
   for (size_t i = thread_index(); i < size; i += thread_count()) {
     uint32_t limbs[8];
     uint64_t carry = 0;

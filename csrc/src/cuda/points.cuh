@@ -7,20 +7,15 @@
 
 namespace zkcore::cuda {
 
-__device__ __noinline__ void add_to(Xyzz& sum, const Affine& p);
-__device__ __noinline__ void add_to(Xyzz& sum, const Xyzz& p);
-__device__ __noinline__ void double_it(Xyzz& sum);
-__device__ __noinline__ Affine to_affine(const Xyzz& p);
-
 // No point of the subgroup has x = 0.
 __device__ __forceinline__ bool is_infinity(const Fq& x) { return x.is_zero(); }
 
-inline __device__ void add_to(Xyzz& sum, const Affine& p) { sum = add(sum, p); }
-inline __device__ void add_to(Xyzz& sum, const Xyzz& p) { sum = add(sum, p); }
-inline __device__ void double_it(Xyzz& sum) { sum = dbl(sum); }
+static __device__ __noinline__ void add_to(Xyzz& sum, const Affine& p) { sum = add(sum, p); }
+static __device__ __noinline__ void add_to(Xyzz& sum, const Xyzz& p) { sum = add(sum, p); }
+static __device__ __noinline__ void double_it(Xyzz& sum) { sum = dbl(sum); }
 
 // x = X / ZZ, y = Y / ZZZ with ZZ^3 = ZZZ^2: 1 / ZZ = (ZZ / ZZZ)^2.
-inline __device__ Affine to_affine(const Xyzz& p) {
+static __device__ __noinline__ Affine to_affine(const Xyzz& p) {
   const Fq inverse = inverse_in_step(p.zzz);  // 0 for infinity
   const Fq ratio = p.zz * inverse;
   return {p.x * ratio.sqr(), p.y * inverse};

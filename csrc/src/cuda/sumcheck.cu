@@ -1,7 +1,6 @@
-#include "cuda/sumcheck.cuh"
-
 #include <utility>
 
+#include "cuda/sumcheck.cuh"
 #include "zkcore/inverse.hpp"
 
 namespace zkcore::cuda {
@@ -30,7 +29,8 @@ __global__ void __launch_bounds__(kBlock) small_levels_kernel(LevelPoint point, 
   for (int j = 0; j < point.count; ++j) {
     __syncthreads();
     const size_t size = size_t{1} << j;
-    for (size_t i = threadIdx.x; i < size; i += kBlock) grow(levels + size, levels + 2 * size, size, i, point.w[j]);
+    for (size_t i = threadIdx.x; i < size; i += kBlock)
+      grow(levels + size, levels + 2 * size, size, i, point.w[j]);
   }
 }
 
@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(kBlock) level_kernel(Fr* levels, size_t size, 
 void fill_levels(std::span<const Fr> variables, Fr* levels, Stream stream) {
   LevelPoint point{};
   const size_t n = variables.size();
-  for (size_t j = 0; j < std::min<size_t>(n, kSmallLevels); ++j) point.w[point.count++] = variables[n - 1 - j];
+  for (size_t j = 0; j < std::min<size_t>(n, kSmallLevels); ++j)
+    point.w[point.count++] = variables[n - 1 - j];
   launch(small_levels_kernel, {dim3(1), kBlock}, stream, point, levels);
   for (size_t j = kSmallLevels; j < n; ++j) {
     const size_t size = size_t{1} << j;
@@ -138,7 +139,11 @@ const SumcheckState::Polynomial& SumcheckState::polynomial() {
   const Fr at_zero = line(Fr::zero());
   const Fr at_one = line(Fr::one());
   const bool end = at_one.is_zero();  // then the claim says nothing about q(1): sum there
-  const Points points = e <= 1 ? Points::kEnd : e == 3 ? Points::kEndLeadingTwo : Points::kEndLeading;
+  const bool both = e == 2 && !claim_ && !pending_ && tables_->sums_both_ends();
+  const Points points = both     ? Points::kBothLeading
+                        : e <= 1 ? Points::kEnd
+                        : e == 3 ? Points::kEndLeadingTwo
+                                 : Points::kEndLeading;
   const EqView view = eq_ ? eq_->view() : EqView{};
   tables_->sum(points, {end}, eq_ ? &view : nullptr, pairs, pending_ ? &*pending_ : nullptr);
   pending_.reset();
@@ -146,9 +151,12 @@ const SumcheckState::Polynomial& SumcheckState::polynomial() {
 
   Polynomial q;
   q.values.resize(static_cast<size_t>(std::max(e, 2)));
-  q.values[end] = sums[0];
+  q.values[both ? 0 : end] = sums[0];
   const Fr other = end ? at_zero : at_one;
-  if (claim_ && !other.is_zero()) {
+  if (both) {
+    q.values[1] = sums[2];
+    claim_ = at_zero * q.values[0] + at_one * q.values[1];
+  } else if (claim_ && !other.is_zero()) {
     const Fr rest = *claim_ - (end ? at_one : at_zero) * sums[0];
     q.values[!end] = other == Fr::one() ? rest : rest * inverse(other);
   } else {

@@ -1,8 +1,8 @@
 // The prover's side of sumcheck on the device; see zkcore/sumcheck.hpp for the polynomial.
 //
-// round and bind are fused: bind only keeps the challenge, and the next round binds and sums in one pass. With
-// the claim known, s(1) is implied and so q(1): the sums are taken at `degree of q` points only. The claim
-// follows from round to round; where it is unknown, one more point is summed.
+// round and bind are fused: bind only keeps the challenge, and the next round binds and sums in one pass.
+// With the claim known, s(1) is implied and so q(1): the sums are taken at `degree of q` points only. The
+// claim follows from round to round; where it is unknown, one more point is summed.
 #pragma once
 
 #include "cuda/sumcheck_round.cuh"
@@ -33,9 +33,12 @@ class RoundTables {
  public:
   virtual ~RoundTables() = default;
   virtual int degree() const = 0;  // of the polynomial without eq
+  // Whether kBothLeading is offered, without a challenge to bind.
+  virtual bool sums_both_ends() const { return false; }
   // Launches the sums of one pass over `pairs` pairs, first binding `challenge` if there is one (then the
   // tables have 4 * pairs entries).
-  virtual void sum(Points points, PointChoice choice, const EqView* eq, size_t pairs, const Fr* challenge) = 0;
+  virtual void sum(Points points, PointChoice choice, const EqView* eq, size_t pairs,
+                   const Fr* challenge) = 0;
   // The sums of the last pass, after waiting for them.
   virtual std::vector<Fr> collect(const SplitEq* eq, size_t pairs) = 0;
   // Binds a table of 2 * half entries.

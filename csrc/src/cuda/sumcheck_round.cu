@@ -1,4 +1,5 @@
-// Rounds over columns: terms c * table * table * ..., interpreted step by step, every table read once a round.
+// Rounds over columns: terms c * table * table * ..., interpreted step by step, every table read once a
+// round.
 //
 // Table j has its first entries f(0, x) at x and f(1, x) half a table on. Binding overwrites a table that is
 // the prover's own: index i reads entries i, i + n/4, i + n/2, i + 3n/4 and writes i and i + n/4.
@@ -62,8 +63,9 @@ __global__ void __launch_bounds__(kBlock) bind_kernel(TableView table, size_t ha
 
 template <Points kPoints, bool kFused, bool kEqFactor>
 struct TermsBody {
-  static constexpr int kSums = kPointCount<kPoints>;
+  static constexpr int kSums = point_count(kPoints);
   static constexpr bool kEq = kEqFactor;
+  using Sums = ProductSums<kSums>;
 
   TableView tables[kMaxTables];
   Step steps[kMaxSteps];
@@ -88,7 +90,7 @@ struct TermsBody {
     }
   }
 
-  __device__ __forceinline__ void add(size_t i, const Fr& eq, ProductSum* sums) const {
+  __device__ __forceinline__ void add(size_t i, const Fr& eq, Sums& sums) const {
     Fr product[kSums], total[kSums];
 #pragma unroll
     for (int k = 0; k < kSums; ++k) product[k] = total[k] = Fr::zero();
@@ -104,9 +106,9 @@ struct TermsBody {
           if (step.last) total[k] += product[k];
         } else if (step.first) {
           product[k] = value;
-          if (step.last) sums[k].add(value);
+          if (step.last) sums.of[k].add(value);
         } else if (step.last) {
-          sums[k].add(product[k], value);
+          sums.of[k].add(product[k], value);
         } else {
           product[k] *= value;
         }
@@ -114,10 +116,110 @@ struct TermsBody {
     }
     if constexpr (kEqFactor) {
 #pragma unroll
-      for (int k = 0; k < kSums; ++k) sums[k].add(eq, total[k]);
+      for (int k = 0; k < kSums; ++k) sums.of[k].add(eq, total[k]);
     }
   }
 };
+
+// ---- two tables of field elements: the common case, without a loop over steps
+
+template <Points kPoints, bool kFused, bool kEqFactor>
+struct ProductBody {
+  static constexpr int kSums = point_count(kPoints);
+  static constexpr bool kEq = kEqFactor;
+  using Sums = ProductSums<kSums>;
+
+  const Fr* data[2];
+  Fr* bound[2];
+  size_t pairs;
+  Fr challenge;
+  PointChoice choice;
+
+  __device__ __forceinline__ void prefetch(size_t i) const {
+#pragma unroll
+    for (int table = 0; table < 2; ++table) {
+#pragma unroll
+      for (int quarter = 0; quarter < (kFused ? 4 : 2); ++quarter)
+        ptx::prefetch(data[table] + i + quarter * pairs);
+    }
+  }
+  __device__ __forceinline__ Fr read(int table, size_t i) const {
+    const Fr lo = load_once(data[table] + i);
+    if constexpr (!kFused) return lo;
+    const Fr value = lo + (load_once(data[table] + i + 2 * pairs) - lo) * challenge;
+    store(bound[table] + i, value);
+    return value;
+  }
+
+  __device__ __forceinline__ void add(size_t i, const Fr& eq, Sums& sums) const {
+    const Fr a_lo = read(0, i), b_lo = read(1, i);
+    const Fr a_hi = read(0, i + pairs), b_hi = read(1, i + pairs);
+    Fr left[kSums];
+    at_points<kPoints>(a_lo, a_hi, choice, [&](int k, const Fr& v, bool) { left[k] = v; });
+    at_points<kPoints>(b_lo, b_hi, choice, [&](int k, const Fr& v, bool) {
+      if constexpr (kEqFactor) {
+        sums.of[k].add(eq, left[k] * v);
+      } else {
+        sums.of[k].add(left[k], v);
+      }
+    });
+  }
+};
+
+// ---- two tables of short integers: the first round, all three points, products as integers
+
+// Sum of P * e for integers |P| <= 2^bits, made unsigned by 2^bits, whose share is taken away at the end; or
+// the sum of P alone.
+template <bool kEqFactor>
+struct IntegerSums {
+  SmallSum products[3] = {SmallSum(Fr::zero()), SmallSum(Fr::zero()), SmallSum(Fr::zero())};
+  SmallSum weights = SmallSum(Fr::zero());
+  int64_t plain[3] = {};
+  uint64_t bias = 0;
+
+  __device__ __forceinline__ Fr total(int k) const {
+    if constexpr (!kEqFactor) return Fr::from_int64(plain[k]);
+    const Fr shifted_sum = products[k].lower() - weights.lower() * Fr::from_uint64(bias);
+    return shifted_sum * two_to<64>();
+  }
+};
+
+template <bool kEqFactor>
+struct IntegerBody {
+  static constexpr int kSums = 3;
+  static constexpr bool kEq = kEqFactor;
+  using Sums = IntegerSums<kEqFactor>;
+
+  ColumnType type[2];
+  const void* data[2];
+  size_t pairs;
+  uint64_t bias;
+
+  __device__ __forceinline__ int64_t read(int table, size_t i) const {
+    return with_entry(type[table], data[table], i, [](auto x) { return static_cast<int64_t>(x); });
+  }
+  __device__ __forceinline__ void add(size_t i, const Fr& eq, Sums& sums) const {
+    const int64_t a_lo = read(0, i), a_hi = read(0, i + pairs);
+    const int64_t b_lo = read(1, i), b_hi = read(1, i + pairs);
+    const int64_t products[3] = {a_lo * b_lo, (a_hi - a_lo) * (b_hi - b_lo), a_hi * b_hi};
+    if constexpr (kEqFactor) {
+      sums.bias = bias;
+#pragma unroll
+      for (int k = 0; k < 3; ++k) sums.products[k].add(static_cast<uint64_t>(products[k]) + bias, eq);
+      sums.weights.add(1u, eq);
+    } else {
+#pragma unroll
+      for (int k = 0; k < 3; ++k) sums.plain[k] += products[k];
+    }
+  }
+};
+
+int integer_bits(ColumnType type) {
+  return type == ColumnType::kInt8    ? 8
+         : type == ColumnType::kInt16 ? 16
+         : type == ColumnType::kInt32 ? 32
+                                      : 64;
+}
 
 // ---- plan: terms that share a coefficient and fit into one launch
 
@@ -138,23 +240,26 @@ class TermTables : public RoundTables {
   }
 
   int degree() const override { return degree_; }
+  bool sums_both_ends() const override { return true; }
 
   void sum(Points points, PointChoice choice, const EqView* eq, size_t pairs, const Fr* challenge) override {
     if (challenge) prepare(2 * pairs);
     const BindChallenge bind = challenge ? bind_challenge(*challenge) : BindChallenge{};
     for (size_t g = 0; g < groups_.size(); ++g) {
-      Fr* result = mailbox_->data() + g * Reports::kMaxSums;
+      const Report report = reports_.to(mailbox_->data() + g * Reports::kMaxSums);
+      count(groups_[g], point_count(points), eq != nullptr, pairs);
+      if (points == Points::kBothLeading && integer_round(groups_[g], eq, pairs, report)) continue;
       with_round_kind(points, challenge != nullptr, eq != nullptr, [&](auto p, auto fused, auto with_eq) {
+        if (product_round<p(), fused(), with_eq()>(groups_[g], choice, eq, pairs, challenge, report)) return;
         TermsBody<p(), fused(), with_eq()> body{};
         fill(groups_[g], body.tables, body.steps, body.count);
         body.pairs = pairs;
         body.challenge = bind;
         body.choice = choice;
-        launch_round(body, eq, pairs, reports_.to(result), stream_);
-        count(groups_[g], body.kSums, eq != nullptr, pairs);
+        launch_round(body, eq, pairs, report, stream_);
       });
     }
-    sums_ = points == Points::kEndLeading ? 2 : points == Points::kEndLeadingTwo ? 3 : 1;
+    points_ = points;
     if (!challenge) return;
     for (const size_t j : idle_) bind_table(j, 2 * pairs, bind);
     adopt(2 * pairs);
@@ -162,7 +267,7 @@ class TermTables : public RoundTables {
 
   std::vector<Fr> collect(const SplitEq* eq, size_t pairs) override {
     Mailbox::wait(stream_);
-    std::vector<Fr> sums(static_cast<size_t>(sums_), Fr::zero());
+    std::vector<Fr> sums(static_cast<size_t>(point_count(points_)), Fr::zero());
     for (size_t g = 0; g < groups_.size(); ++g) {
       for (size_t k = 0; k < sums.size(); ++k) {
         const Fr& sum = mailbox_->data()[g * Reports::kMaxSums + k];
@@ -171,7 +276,7 @@ class TermTables : public RoundTables {
     }
     const Fr constants = eq ? constant_ : constant_ * Fr::from_uint64(pairs);
     sums[0] += constants;
-    if (sums_ == 3) sums[2] += constants;
+    if (sums.size() == 3) sums[2] += constants;
     return sums;
   }
 
@@ -210,8 +315,9 @@ class TermTables : public RoundTables {
       const int table = term.factors[k];
       auto at = std::find(group.tables.begin(), group.tables.end(), table);
       if (at == group.tables.end()) at = group.tables.insert(at, table);
-      group.steps.push_back({static_cast<uint8_t>(at - group.tables.begin()), k == 0, k + 1 == term.factors.size(),
-                             static_cast<int>(term.factors.size()) == degree_, false});
+      group.steps.push_back({static_cast<uint8_t>(at - group.tables.begin()), k == 0,
+                             k + 1 == term.factors.size(), static_cast<int>(term.factors.size()) == degree_,
+                             false});
     }
   }
   // In the order of the launches.
@@ -243,6 +349,52 @@ class TermTables : public RoundTables {
     std::copy(group.steps.begin(), group.steps.end(), steps);
     count = static_cast<int>(group.steps.size());
   }
+  // The two tables of a group that is one product of different tables.
+  std::optional<std::pair<size_t, size_t>> factors(const Group& group) const {
+    if (group.steps.size() != 2 || group.tables.size() != 2 || !group.steps[0].full) return std::nullopt;
+    return std::pair(static_cast<size_t>(group.tables[0]), static_cast<size_t>(group.tables[1]));
+  }
+
+  template <Points kPoints, bool kFused, bool kEq>
+  bool product_round(const Group& group, PointChoice choice, const EqView* eq, size_t pairs,
+                     const Fr* challenge, const Report& report) {
+    if constexpr (kPoints == Points::kEndLeading || kPoints == Points::kBothLeading) {
+      const auto tables = factors(group);
+      if (!tables || !(group.steps[0].binds && group.steps[1].binds)) return false;
+      const auto [a, b] = *tables;
+      if (columns_[a].type != ColumnType::kField || columns_[b].type != ColumnType::kField) return false;
+      const ProductBody<kPoints, kFused, kEq> body{{field_data(a), field_data(b)},
+                                                   {bound_[a].data(), bound_[b].data()},
+                                                   pairs,
+                                                   challenge ? *challenge : Fr::zero(),
+                                                   choice};
+      launch_round(body, eq, pairs, report, stream_);
+      return true;
+    }
+    return false;
+  }
+
+  bool integer_round(const Group& group, const EqView* eq, size_t pairs, const Report& report) {
+    constexpr int kMostBits = 48;        // products and their sums stay below 2^64
+    constexpr size_t kMostPairs = 4096;  // of one thread
+    const auto tables = factors(group);
+    if (!tables) return false;
+    const auto [a, b] = *tables;
+    const int bits = integer_bits(columns_[a].type) + integer_bits(columns_[b].type);
+    const size_t threads = size_t{kBlock} * static_cast<size_t>(multiprocessors());
+    if (bits > kMostBits || pairs / threads >= kMostPairs) return false;
+    const auto run = [&](auto with_eq) {
+      launch_round(IntegerBody<with_eq()>{{columns_[a].type, columns_[b].type},
+                                          {columns_[a].data, columns_[b].data},
+                                          pairs,
+                                          uint64_t{1} << bits},
+                   eq, pairs, report, stream_);
+    };
+    eq ? run(std::true_type{}) : run(std::false_type{});
+    return true;
+  }
+
+  const Fr* field_data(size_t j) const { return static_cast<const Fr*>(columns_[j].data); }
   TableView view(size_t j) const { return {columns_[j].data, bound_[j].data(), columns_[j].type}; }
 
   void prepare(size_t half) {
@@ -275,15 +427,15 @@ class TermTables : public RoundTables {
   std::vector<size_t> idle_;  // tables that no term reads
   Fr constant_ = Fr::zero();  // sum of the terms without factors
   int degree_ = 0;
-  int sums_ = 0;
+  Points points_ = Points::kEnd;  // of the last pass
 };
 
 }  // namespace
 
 std::unique_ptr<Prover> sumcheck(std::vector<Column> tables, int variables, std::vector<SumcheckTerm> terms,
                                  int degree, std::optional<std::vector<Fr>> eq_point, Stream stream) {
-  return std::make_unique<SumcheckState>(std::make_unique<TermTables>(std::move(tables), terms, stream), variables,
-                                         degree, std::move(eq_point), std::nullopt, stream);
+  return std::make_unique<SumcheckState>(std::make_unique<TermTables>(std::move(tables), terms, stream),
+                                         variables, degree, std::move(eq_point), std::nullopt, stream);
 }
 
 }  // namespace zkcore::cuda

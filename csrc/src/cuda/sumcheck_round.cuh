@@ -21,13 +21,15 @@ struct EqView {
 };
 
 // The points of a round. q has degree e: its values at one end (0 or 1) and, if e >= 2, its leading
-// coefficient are summed in one pass, the value at 2 too if e = 3. Other points come one by one.
-enum class Points { kEnd, kEndLeading, kEndLeadingTwo, kSingle };
+// coefficient are summed in one pass, the value at 2 too if e = 3, and both ends if e = 2 and the claim is
+// not known. Other points come one by one.
+enum class Points { kEnd, kEndLeading, kBothLeading, kEndLeadingTwo, kSingle };
 
-template <Points kPoints>
-inline constexpr int kPointCount = kPoints == Points::kEndLeading      ? 2
-                                   : kPoints == Points::kEndLeadingTwo ? 3
-                                                                       : 1;
+constexpr int point_count(Points points) {
+  return points == Points::kEndLeading                                        ? 2
+         : points == Points::kBothLeading || points == Points::kEndLeadingTwo ? 3
+                                                                              : 1;
+}
 
 // For kEnd...: whether the end is 1. For kSingle: the point.
 struct PointChoice {
@@ -43,22 +45,36 @@ __device__ __forceinline__ void at_points(const Fr& lo, const Fr& hi, PointChoic
     for (int i = 1; i < choice.x; ++i) value += step;
     fn(0, choice.x == 0 ? lo : value, false);
   } else {
-    fn(0, choice.x ? hi : lo, false);
+    constexpr bool kBoth = kPoints == Points::kBothLeading;
+    fn(0, !kBoth && choice.x ? hi : lo, false);
     if constexpr (kPoints != Points::kEnd) {
       const Fr step = hi - lo;
       fn(1, step, true);
+      if constexpr (kBoth) fn(2, hi, false);
       if constexpr (kPoints == Points::kEndLeadingTwo) fn(2, hi + step, false);
     }
   }
 }
 
-// Body: kSums, kEq; add(index, eq, sums), where eq means nothing without kEq.
+// kCount sums of products.
+template <int kCount>
+struct ProductSums {
+  ProductSum of[kCount];
+  __device__ __forceinline__ Fr total(int k) const { return of[k].total(); }
+};
+
+// Body: kSums, kEq, Sums (by default ProductSums); add(index, eq, sums), where eq means nothing without kEq;
+// perhaps prefetch(index), called one turn before.
 template <class Body>
 __global__ void __launch_bounds__(kBlock, 2) round_kernel(Body body, EqView eq, size_t pairs, Report report) {
-  ProductSum sums[Body::kSums];
+  typename Body::Sums sums;
   for (size_t row = blockIdx.x; row * kBlock < pairs; row += gridDim.x) {
     const size_t i = row * kBlock + threadIdx.x;
     if (i >= pairs) break;
+    const size_t next = i + static_cast<size_t>(gridDim.x) * kBlock;
+    if constexpr (requires { body.prefetch(next); }) {
+      if (next < pairs) body.prefetch(next);
+    }
     Fr weight = Fr::zero();
     if constexpr (Body::kEq) weight = load(eq.outer + row);
     body.add(i, weight, sums);
@@ -68,7 +84,7 @@ __global__ void __launch_bounds__(kBlock, 2) round_kernel(Body body, EqView eq, 
   if constexpr (Body::kEq) scale = load(eq.inner + (threadIdx.x & eq.inner_mask));
 #pragma unroll
   for (int k = 0; k < Body::kSums; ++k) {
-    totals[k] = sums[k].total();
+    totals[k] = sums.total(k);
     if constexpr (Body::kEq) totals[k] *= scale;
   }
   grid_sum<Body::kSums>(totals, report);
@@ -85,9 +101,7 @@ void launch_round(const Body& body, const EqView* eq, size_t pairs, const Report
 // Calls fn with the compile-time forms of `points`, fused (a challenge is bound on the way) and eq.
 template <class Fn>
 void with_round_kind(Points points, bool fused, bool eq, Fn&& fn) {
-  const auto with_eq = [&](auto p, auto f) {
-    eq ? fn(p, f, std::true_type{}) : fn(p, f, std::false_type{});
-  };
+  const auto with_eq = [&](auto p, auto f) { eq ? fn(p, f, std::true_type{}) : fn(p, f, std::false_type{}); };
   const auto with_fused = [&](auto p) {
     fused ? with_eq(p, std::true_type{}) : with_eq(p, std::false_type{});
   };
@@ -96,6 +110,8 @@ void with_round_kind(Points points, bool fused, bool eq, Fn&& fn) {
       return with_fused(std::integral_constant<Points, Points::kEnd>{});
     case Points::kEndLeading:
       return with_fused(std::integral_constant<Points, Points::kEndLeading>{});
+    case Points::kBothLeading:
+      return with_eq(std::integral_constant<Points, Points::kBothLeading>{}, std::false_type{});
     case Points::kEndLeadingTwo:
       return with_fused(std::integral_constant<Points, Points::kEndLeadingTwo>{});
     case Points::kSingle:

@@ -107,9 +107,10 @@ class SmallSum {
     odd_[8] = ptx::addc(odd_[8], 0);
 #pragma unroll
     for (int j = 0; j < 8; j += 2) {
-      even_[j + 2] = j ? ptx::madc_lo_cc(x[j + 1], high, even_[j + 2]) : ptx::mad_lo_cc(x[j + 1], high, even_[j + 2]);
-      even_[j + 3] = j < 6 ? ptx::madc_hi_cc(x[j + 1], high, even_[j + 3])
-                           : ptx::madc_hi(x[j + 1], high, even_[j + 3]);
+      even_[j + 2] =
+          j ? ptx::madc_lo_cc(x[j + 1], high, even_[j + 2]) : ptx::mad_lo_cc(x[j + 1], high, even_[j + 2]);
+      even_[j + 3] =
+          j < 6 ? ptx::madc_hi_cc(x[j + 1], high, even_[j + 3]) : ptx::madc_hi(x[j + 1], high, even_[j + 3]);
     }
   }
   __device__ __forceinline__ Fr lower() const {
