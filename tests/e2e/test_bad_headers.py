@@ -209,7 +209,7 @@ def test_nothing_is_left_to_defaults(tiny: Place, files: tuple[File, File]) -> N
         ("commitment_sha256", None, "another model"),
         ("more", 1, "keys"),
     ],
-    ids=lambda v: str(v)[:12],
+    ids=lambda v: repr(v)[:16] if not isinstance(v, list) else f"{len(v)} tokens",
 )
 def test_a_proof_header_that_says_something_else(
     tiny: Place, files: tuple[File, File], key: str, value: Any, said: str
