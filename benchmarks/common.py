@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """With the machine, the date and the commit that was measured."""
-    about = {"machine": describe(), "date": datetime.date.today().isoformat(), "commit": commit()}
+    about: dict[str, Any] = {"machine": describe(), "date": datetime.date.today().isoformat(), "commit": commit()}
+    about["load_average"] = round(os.getloadavg()[0], 1)  # others on the machine make everything slower
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**about, **content}, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {path}")

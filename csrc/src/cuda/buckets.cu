@@ -68,6 +68,22 @@ __device__ __forceinline__ int32_t digit_at(const DigitView& d, size_t row, int 
   }
 }
 
+// Calls fn(column, digit) for the block's columns, reading several before the first is used.
+template <class T, class Fn>
+__device__ __forceinline__ void for_each_digit(const DigitView& d, size_t row, int window, Fn&& fn) {
+  constexpr int kTogether = 8;
+  const size_t last = (kTogether - 1) * static_cast<size_t>(blockDim.x);
+  size_t first = threadIdx.x;
+  for (; first + last < d.width; first += last + blockDim.x) {
+    int32_t read[kTogether];
+#pragma unroll
+    for (int k = 0; k < kTogether; ++k) read[k] = digit_at<T>(d, row, window, first + k * blockDim.x);
+#pragma unroll
+    for (int k = 0; k < kTogether; ++k) fn(first + k * blockDim.x, read[k]);
+  }
+  for (; first < d.width; first += blockDim.x) fn(first, digit_at<T>(d, row, window, first));
+}
+
 // ---- sort
 
 // Exclusive scan of values[0 .. n) in shared memory by a whole block; returns the total.
@@ -119,10 +135,9 @@ __global__ void __launch_bounds__(kSortBlock)
   const int window = static_cast<int>(lane % digits.windows.count);
   for (uint32_t b = threadIdx.x; b < buckets; b += blockDim.x) bins[b] = 0;
   __syncthreads();
-  for (size_t j = threadIdx.x; j < digits.width; j += blockDim.x) {
-    const int32_t digit = digit_at<T>(digits, row, window, j);
+  for_each_digit<T>(digits, row, window, [&](size_t, int32_t digit) {
     if (digit != 0) atomicAdd(bins + (digit < 0 ? -digit : digit) - 1, 1u);
-  }
+  });
   __syncthreads();
   __shared__ uint32_t totals[kRounds];
   if (threadIdx.x < kRounds) totals[threadIdx.x] = 0;
@@ -145,12 +160,11 @@ __global__ void __launch_bounds__(kSortBlock)
   __syncthreads();
   if (threadIdx.x < kRounds) lane_totals[blockIdx.x * kRounds + threadIdx.x] = totals[threadIdx.x];
   block_scan(bins, buckets);
-  for (size_t j = threadIdx.x; j < digits.width; j += blockDim.x) {
-    const int32_t digit = digit_at<T>(digits, row, window, j);
-    if (digit == 0) continue;
+  for_each_digit<T>(digits, row, window, [&](size_t j, int32_t digit) {
+    if (digit == 0) return;
     const uint32_t at = atomicAdd(bins + (digit < 0 ? -digit : digit) - 1, 1u);
     references[blockIdx.x * digits.width + at] = static_cast<Reference>(j) | (digit < 0 ? kNegative : 0);
-  }
+  });
 }
 
 // ---- pairs
@@ -203,23 +217,23 @@ __device__ __forceinline__ void pair_up(const PairRound& r, size_t lane, uint32_
   if (count % 2 == 1 && member == 0) to[count / 2] = from[count - 1];
 }
 
-// Addition (offset - next offset) + i takes a bucket's references 2i and 2i + 1. A few threads share a small
+// Addition (offset - next offset) + i takes a bucket's references 2i and 2i + 1. `group` threads share a
 // bucket, the whole block a large one.
-__global__ void __launch_bounds__(kBlock) pairs_kernel(PairRound r) {
-  constexpr unsigned kGroup = 8;
-  constexpr uint32_t kLarge = 512;
-  constexpr uint32_t kGroups = kBlock / kGroup;
+__global__ void __launch_bounds__(kBlock) pairs_kernel(PairRound r, unsigned group) {
+  constexpr uint32_t kLarge = 8192;
+  const uint32_t groups = kBlock / group;
   const size_t lane = blockIdx.x;
   const auto count_of = [&](uint32_t b) {
     const uint64_t full =
         static_cast<uint64_t>(r.counts[lane * r.buckets + b]) + (uint64_t{1} << r.round) - 1;
     return static_cast<uint32_t>(full >> r.round);
   };
-  for (uint32_t first = blockIdx.y * kGroups; first < r.buckets; first += gridDim.y * kGroups) {
-    const uint32_t b = first + threadIdx.x / kGroup;
+  for (uint32_t first = blockIdx.y * groups; first < r.buckets; first += gridDim.y * groups) {
+    const uint32_t b = first + threadIdx.x / group;
     const uint32_t count = b < r.buckets ? count_of(b) : 0;
-    if (count > 0 && count < kLarge) pair_up(r, lane, b, count, threadIdx.x % kGroup, kGroup);
-    for (uint32_t other = first; other < min(r.buckets, first + kGroups); ++other) {
+    if (count > 0 && count < kLarge) pair_up(r, lane, b, count, threadIdx.x % group, group);
+    if (!__syncthreads_or(count >= kLarge)) continue;
+    for (uint32_t other = first; other < min(r.buckets, first + groups); ++other) {
       const uint32_t large = count_of(other);
       if (large >= kLarge) pair_up(r, lane, other, large, threadIdx.x, kBlock);
     }
@@ -276,7 +290,7 @@ __global__ void __launch_bounds__(128)
   store(out + i, sum);
 }
 
-// ---- weighted sums: one block a lane
+// ---- weighted sums: `members` threads a lane
 
 constexpr unsigned kWeightBlock = 64;
 
@@ -288,24 +302,11 @@ struct Weighted {
   int doublings;         // the whole sum is doubled so often
 };
 
-// Adds up the block's sums; thread 0 holds the result.
-__device__ void block_sum(Xyzz& sum, Xyzz* shared) {
-  store(shared + threadIdx.x, sum);
-  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.x < half) {
-      add_to(sum, load(shared + threadIdx.x + half));
-      store(shared + threadIdx.x, sum);
-    }
-  }
-  __syncthreads();
-}
-
-// A thread's entries from `begin` on: running sums from the top weigh them 1, 2, ..., the rest comes by bits.
+// A member's entries from `begin` on: running sums from the top weigh them 1, 2, ..., the rest comes by bits.
 template <class Point>
-__device__ Xyzz weighted_share(const Weighted<Point>& w, size_t lane) {
-  const uint32_t each = (w.count + blockDim.x - 1) / blockDim.x;
-  const uint32_t begin = threadIdx.x * each;
+__device__ Xyzz weighted_share(const Weighted<Point>& w, size_t lane, unsigned member, unsigned members) {
+  const uint32_t each = (w.count + members - 1) / members;
+  const uint32_t begin = member * each;
   Xyzz running = Xyzz::infinity();
   Xyzz sum = Xyzz::infinity();
   if (begin >= w.count) return sum;
@@ -315,32 +316,41 @@ __device__ Xyzz weighted_share(const Weighted<Point>& w, size_t lane) {
   }
   // So far entry begin + i weighs i + 1; it is to weigh first + begin + i.
   const uint32_t factor = w.first + begin;
-  Xyzz multiple = Xyzz::infinity();
-  if (factor > 0) {
+  if (factor != 1) {
+    Xyzz multiple = Xyzz::infinity();
     for (int bit = 31 - __clz(static_cast<int>(factor)); bit >= 0; --bit) {
       double_it(multiple);
       if (factor >> bit & 1) add_to(multiple, running);
     }
+    add_to(sum, multiple);
     running.y = -running.y;
-    add_to(multiple, running);
-  } else {
-    running.y = -running.y;
-    multiple = running;
+    add_to(sum, running);
   }
-  add_to(sum, multiple);
   for (int i = 0; i < w.doublings; ++i) double_it(sum);
   return sum;
 }
 
 template <class Point>
 __global__ void __launch_bounds__(kWeightBlock)
-    weigh_kernel(Weighted<Point> rows, Weighted<Point> columns, Xyzz* out) {
+    weigh_kernel(Weighted<Point> rows, Weighted<Point> columns, unsigned members, size_t lanes, Xyzz* out) {
   __shared__ uint4 room[kWeightBlock * sizeof(Xyzz) / sizeof(uint4)];
   Xyzz* shared = reinterpret_cast<Xyzz*>(room);
-  Xyzz sum = weighted_share(rows, blockIdx.x);
-  if (columns.count > 0) add_to(sum, weighted_share(columns, blockIdx.x));
-  block_sum(sum, shared);
-  if (threadIdx.x == 0) store(out + blockIdx.x, sum);
+  const size_t lane = static_cast<size_t>(blockIdx.x) * (kWeightBlock / members) + threadIdx.x / members;
+  const unsigned member = threadIdx.x % members;
+  Xyzz sum = Xyzz::infinity();
+  if (lane < lanes) {
+    sum = weighted_share(rows, lane, member, members);
+    if (columns.count > 0) add_to(sum, weighted_share(columns, lane, member, members));
+  }
+  store(shared + threadIdx.x, sum);
+  for (unsigned half = members / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (member < half) {
+      add_to(sum, load(shared + threadIdx.x + half));
+      store(shared + threadIdx.x, sum);
+    }
+  }
+  if (member == 0 && lane < lanes) store(out + lane, sum);
 }
 
 // Horner's rule over the windows of a row.
@@ -384,6 +394,7 @@ __global__ void __launch_bounds__(kBlock)
 constexpr size_t kEntriesAtOnce = size_t{1} << 26;
 constexpr uint32_t kGridFrom = 1024;  // buckets of a lane that are worth a grid
 constexpr size_t kShortSum = 8;       // entries that one thread adds up
+constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
 constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
 
 class Pass {
@@ -473,8 +484,11 @@ class Pass {
         counts_.data(), offsets_.data(), next_offsets.data(), first_pair, references_.data(),
         next.data(),    pairs.data(),    digits_.width,       buckets_,   static_cast<uint32_t>(done),
         round};
-    const unsigned slices = std::max(1u, std::min(64u, buckets_ / 256));
-    launch(pairs_kernel, {dim3(static_cast<unsigned>(lanes), slices), kBlock}, stream_, r);
+    // About as many threads as a bucket of this round has additions, and enough blocks.
+    const size_t usual = count / (lanes * buckets_) + 1;
+    const unsigned group = usual > 64 ? 32 : usual > 8 ? 8 : 4;
+    const unsigned slices = std::clamp(buckets_ / (kBlock / group), 1u, 64u);
+    launch(pairs_kernel, {dim3(static_cast<unsigned>(lanes), slices), kBlock}, stream_, r, group);
     add_pairs(PairSource{places(), pairs.data(), pool_.data() + done}, count, prefix, stream_);
     offsets_ = std::move(next_offsets);
     references_ = std::move(next);
@@ -487,10 +501,8 @@ class Pass {
     const Array<Affine> dense(total, stream_);
     launch(gather_kernel, looping(gather_kernel, total), stream_, counts_.data(), offsets_.data(),
            references_.data(), digits_.width, buckets_, total, places(), dense.data());
-    const dim3 grid(static_cast<unsigned>(lanes));
     if (buckets_ < kGridFrom) {
-      launch(weigh_kernel<Affine>, {grid, kWeightBlock}, stream_,
-             Weighted<Affine>{dense.data(), buckets_, 1, 0}, Weighted<Affine>{}, sums);
+      weigh(Weighted<Affine>{dense.data(), buckets_, 1, 0}, Weighted<Affine>{}, lanes, sums);
       return;
     }
     const int row_bits = (digits_.windows.bits - 1) / 2;
@@ -500,9 +512,17 @@ class Pass {
     const Array<Xyzz> row_sums = axis_sums(dense.data(), lanes * rows, width, 1, prefix.data());
     const Array<Xyzz> column_sums = axis_sums(dense.data(), lanes, rows, width, prefix.data());
     const int doublings = digits_.windows.bits - 1 - row_bits;
-    launch(weigh_kernel<Xyzz>, {grid, kWeightBlock}, stream_,
-           Weighted<Xyzz>{row_sums.data(), rows, 0, doublings},
-           Weighted<Xyzz>{column_sums.data(), width, 1, 0}, sums);
+    weigh(Weighted<Xyzz>{row_sums.data(), rows, 0, doublings},
+          Weighted<Xyzz>{column_sums.data(), width, 1, 0}, lanes, sums);
+  }
+
+  // Few members share the doublings among many entries; with few lanes, many members are done sooner.
+  template <class Point>
+  void weigh(const Weighted<Point>& rows, const Weighted<Point>& columns, size_t lanes, Xyzz* sums) {
+    const bool many = lanes >= static_cast<size_t>(multiprocessors()) * 8;
+    const unsigned members = many ? 8 : kWeightBlock;
+    launch(weigh_kernel<Point>, {dim3(blocks_for(lanes, kWeightBlock / members)), kWeightBlock}, stream_,
+           rows, columns, members, lanes, sums);
   }
 
   // in[outer][length][inner] -> [outer][inner].
@@ -561,8 +581,20 @@ void bucket_sums(const Affine* points, const DigitView& digits, size_t n, Xyzz* 
   for (size_t first = 0; first < lanes; first += at_once) {
     Pass(points, digits, stream).sum(first, std::min(at_once, lanes - first), lane_sums.data() + first);
   }
-  launch(join_windows_kernel, {dim3(blocks_for(n, 128)), 128}, stream, lane_sums.data(), n, digits.windows,
-         sums);
+  if (n > kJoinOnHost || digits.windows.count == 1) {
+    launch(join_windows_kernel, {dim3(blocks_for(n, 128)), 128}, stream, lane_sums.data(), n, digits.windows,
+           sums);
+    return;
+  }
+  std::vector<Xyzz> host(lanes), joined(n, Xyzz::infinity());
+  copy_to_host(host.data(), lane_sums.data(), lanes * sizeof(Xyzz), stream);
+  for (size_t i = 0; i < n; ++i) {
+    for (int t = digits.windows.count; t-- > 0;) {
+      joined[i] = add(dbl_times(joined[i], digits.windows.bits),
+                      host[i * digits.windows.count + static_cast<size_t>(t)]);
+    }
+  }
+  copy_to_device(sums, joined.data(), n * sizeof(Xyzz), stream);
 }
 
 void bias_scalars(const Fr* scalars, size_t n, const Windows& windows, BiasedScalar* out, uint8_t* negative,
