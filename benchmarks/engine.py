@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -68,15 +67,15 @@ def limits() -> Limits:
     return Limits(*(max(float(run[i]) for run in runs) for i in range(3)))
 
 
-def timed(work: Callable[[], object], repeats: int = 5) -> float:
-    """The median; a first run does not count."""
+def timed(work: Callable[[], object], repeats: int = 9) -> float:
+    """The best: who else uses the machine only adds. A first run does not count."""
     work()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
-    return median(times)
+    return min(times)
 
 
 class Bench:
@@ -183,7 +182,7 @@ def msm(b: Bench, log: int) -> None:
     encoded = b.k.encode(points)
     theirs = [G1Point.from_compressed_bytes_unchecked(encoded[i : i + 48]) for i in range(0, len(encoded), 48)]
     numbers = [Scalar.from_le_bytes(v.to_bytes(32, "little")) for v in b.k.to_scalars(scalars)]
-    seconds = timed(lambda: G1Point.multiexp_unchecked(theirs, numbers), 3)
+    seconds = timed(lambda: G1Point.multiexp_unchecked(theirs, numbers), 5)
     ours = b.k.encode(b.k.msm(points, scalars).reshape(1, 12))
     if ours != bytes(G1Point.multiexp_unchecked(theirs, numbers).to_compressed_bytes()):
         raise SystemExit("the two sums differ")

@@ -24,7 +24,7 @@ using Stream = CUstream_st*;
 // Why there is no usable device, or nothing.
 std::optional<std::string> missing();
 
-// Working memory comes from here; by default from the runtime's own pool.
+// Large working memory comes from here; by default, like small pieces, from the runtime's own pool.
 struct Allocator {
   std::function<void*(size_t bytes, Stream)> allocate;
   std::function<void(void*, Stream)> release;
@@ -49,9 +49,11 @@ class Memory {
   void swap(Memory& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(stream_, other.stream_);
+    std::swap(own_, other.own_);
   }
   void* data_ = nullptr;
   Stream stream_ = nullptr;
+  bool own_ = true;  // from the runtime, not from the allocator
 };
 
 template <class T>

@@ -395,7 +395,6 @@ constexpr size_t kEntriesAtOnce = size_t{1} << 26;
 constexpr uint32_t kGridFrom = 1024;  // buckets of a lane that are worth a grid
 constexpr size_t kShortSum = 8;       // entries that one thread adds up
 constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
-constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
 
 class Pass {
  public:

@@ -22,6 +22,22 @@ int attribute(cudaDeviceAttr name) {
   return value;
 }
 
+// Small pieces come from the runtime's pool, which is quicker to ask; it keeps them.
+constexpr size_t kSmall = size_t{1} << 20;
+
+void keep_pool() {
+  static const bool done = [] {
+    int device = 0;
+    cudaMemPool_t pool = nullptr;
+    uint64_t everything = ~uint64_t{0};
+    check(cudaGetDevice(&device));
+    check(cudaDeviceGetDefaultMemPool(&pool, device));
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything));
+    return true;
+  }();
+  (void)done;
+}
+
 // Pinned memory is slow to get: mailboxes are kept for the next user.
 std::mutex mailbox_mutex;
 std::multimap<size_t, Fr*>& free_mailboxes() {
@@ -51,21 +67,22 @@ std::optional<std::string> missing() {
 
 void set_allocator(Allocator hooks) { allocator() = std::move(hooks); }
 
-Memory::Memory(size_t bytes, Stream stream) : stream_(stream) {
+Memory::Memory(size_t bytes, Stream stream) : stream_(stream), own_(bytes < kSmall || !allocator().allocate) {
   if (bytes == 0) bytes = 16;
-  if (allocator().allocate) {
-    data_ = allocator().allocate(bytes, stream);
-  } else {
+  if (own_) {
+    keep_pool();
     check(cudaMallocAsync(&data_, bytes, stream));
+  } else {
+    data_ = allocator().allocate(bytes, stream);
   }
 }
 
 Memory::~Memory() {
   if (!data_) return;
-  if (allocator().release) {
-    allocator().release(data_, stream_);
-  } else {
+  if (own_) {
     (void)cudaFreeAsync(data_, stream_);
+  } else {
+    allocator().release(data_, stream_);
   }
 }
 
