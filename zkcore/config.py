@@ -127,19 +127,33 @@ def load(path: Path) -> Config:
         raise ConfigError([f"{path}: cannot be read: {e}"]) from None
     try:
         data = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as e:
+    except (yaml.YAMLError, ValueError) as e:
         raise ConfigError([f"{path}: not YAML: {e}"]) from None
     return parse(data, str(path))
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data only; no aliases, which can grow without bound, and no key twice."""
+    """Plain data only; no aliases, which can grow without bound, no key twice, no nesting that no configuration has:
+    the composer recurses, and what Python does at the end of its stack depends on who called."""
+
+    MAX_DEPTH = 32
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             mark = self.get_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(None, None, "an alias is not supported", mark)
-        return super().compose_node(parent, index)
+        if self._depth == self.MAX_DEPTH:
+            problem = f"nested more than {self.MAX_DEPTH} deep"
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, problem, mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         keys = [str(key.value) for key, _ in node.value]
