@@ -188,7 +188,7 @@ def _curve_probes(
         "msm": _pair(lambda n: lambda k: k.msm(wide[:n], f[11][:n]), 16, 2048),
         "fold_points": _pair(lambda n: lambda k: k.fold_points(wide[: 8 * n], f[3]), 1, 64),
         "commit_ints": (commit(rows[:1, :8].copy()), commit(rows)),
-        "commit_field": (commit(f[3].reshape(1, 8, 4)), commit(f[11].reshape(1, 2048, 4))),
+        "commit_field": (commit(f[3].reshape(1, 8, 4)), commit(f[14].reshape(8, 2048, 4))),
     }
 
 

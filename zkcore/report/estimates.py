@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from rich.text import Text
 
 from zkcore.report.progress import StageTime
-from zkcore.report.tables import pairs_table, rows_table
+from zkcore.report.tables import count, pairs_table, rows_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+OPERATIONS = ("mults", "adds", "hashed bytes")  # field multiplications, group additions
 MULTIPLICATIONS = ("field_mults", "small_mults")
 
 
@@ -80,11 +81,11 @@ def estimate_tables(answer: Answer, model: Model) -> list[Table]:
 def work_table(title: str, stages: Sequence[StageTime]) -> Table:
     """Stages with their seconds, bytes and operations."""
     rows = [_row(s) for s in [*stages, total(stages)]]
-    return rows_table(title, ("stage", "seconds", "bytes", "multiplications", "group additions", "hashed bytes"), rows)
+    return rows_table(title, ("stage", "seconds", "bytes", *OPERATIONS), rows)
 
 
 def _row(s: StageTime) -> tuple[object, ...]:
-    return s.name, seconds(s.seconds), s.bytes, *operations(s)
+    return s.name, seconds(s.seconds), s.bytes, *map(count, operations(s))
 
 
 def operations(s: StageTime) -> tuple[int, int, int]:
@@ -105,9 +106,10 @@ def comparison_table(expected: Answer, stages: Sequence[StageTime], peak_memory:
     rows: list[tuple[object, ...]] = []
     for e, a in zip([*expected.stages, total(expected.stages)], [*actual, total(actual)], strict=True):
         (e_mults, e_adds, _), (mults, adds, _) = operations(e), operations(a)
-        rows.append((e.name, seconds(e.seconds), seconds(a.seconds), e.bytes, a.bytes, e_mults, mults, e_adds, adds))
+        work = map(count, (e_mults, mults, e_adds, adds))
+        rows.append((e.name, seconds(e.seconds), seconds(a.seconds), e.bytes, a.bytes, *work))
     rows.append(("peak memory", size(expected.memory), size(peak_memory), "", "", "", "", "", ""))
-    head = ("stage", "seconds", "", "bytes", "", "multiplications", "", "group additions", "")
+    head = ("stage", "seconds", "actual", "bytes", "actual", OPERATIONS[0], "actual", OPERATIONS[1], "actual")
     return rows_table("Estimated, and actual", head, rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,6 +40,14 @@ def plain(value: object) -> Text:
     return Text(printable(value if isinstance(value, str) else _inline(value)))
 
 
+def count(value: int) -> Text:
+    """Three digits of a large number of operations."""
+    for unit, power in (("T", 12), ("G", 9), ("M", 6), ("k", 3)):
+        if value >= max(10**power, 100_000):
+            return Text(f"{value / 10**power:#.3g}".rstrip(".") + f" {unit}", justify="right")
+    return plain(value)
+
+
 def _inline(value: object) -> str:
     """Nested values on one line."""
     if isinstance(value, Mapping):
@@ -54,10 +63,13 @@ def _inner(value: object) -> str:
 
 def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     table = Table(title=plain(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_header=any(head))
-    for name in head:
-        table.add_column(plain(name), overflow="fold")
-    for row in rows:
-        table.add_row(*(plain(v) for v in row))
+    table.collapse_padding, table.pad_edge = True, False
+    cells = [[plain(v) for v in row] for row in rows]
+    for i, name in enumerate(head):
+        numbers = all(row[i].justify == "right" or not row[i].plain for row in cells if i < len(row))
+        table.add_column(plain(name), overflow="fold", no_wrap=numbers)  # a number is not broken
+    for row in cells:
+        table.add_row(*row)
     return table
 
 
@@ -91,4 +103,6 @@ def _section(title: str, value: Mapping[str, Any] | Sequence[Any]) -> Table:
 
 
 def console(stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    """A file or a pipe has no width: wide enough for every table."""
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 110
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
