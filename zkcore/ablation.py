@@ -154,9 +154,10 @@ def content(study: Study, arms: Sequence[Arm], machine: Mapping[str, Any]) -> di
 
 
 def summary(arms: Sequence[Arm]) -> tuple[list[str], list[list[object]]]:
-    """Head and one row per arm."""
-    head = ["configuration", *(f"{step} s" for step in STEPS), "multiplications", "group additions", "hashed bytes"]
-    head += ["proof bytes", "commitment bytes", "memory MiB", "perplexity", "verdict"]
+    """Head and one row per arm. Of proving: field multiplications, group additions, hashed bytes; the peak of memory is
+    that of any step, the commitment in bytes."""
+    head = ["configuration", *(f"{step} s" for step in STEPS), "mults", "adds", "hashed bytes"]
+    head += ["proof bytes", "commitment", "MiB", "perplexity", "verdict"]
     return head, [_row(arm) for arm in arms]
 
 

@@ -45,8 +45,8 @@ def test_the_summary_has_a_row_per_arm() -> None:
     head, rows = summary([_arm("good"), _arm("bad", "commit: no")])
     first, second = (dict(zip(head, row, strict=True)) for row in rows)
     assert (first["commit s"], first["prove s"], first["verify s"]) == (2.0, 4.0, 0.5)
-    assert (first["multiplications"], first["group additions"], first["hashed bytes"]) == (200, 10, 800)
-    assert (first["proof bytes"], first["commitment bytes"], first["memory MiB"]) == (100, 50, 3)
+    assert (first["mults"], first["adds"], first["hashed bytes"]) == (200, 10, 800)
+    assert (first["proof bytes"], first["commitment"], first["MiB"]) == (100, 50, 3)
     assert (first["perplexity"], first["verdict"]) == (2.5, "accepted")
     assert (second["prove s"], second["verdict"]) == (None, "failed: commit: no")
 

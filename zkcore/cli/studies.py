@@ -57,7 +57,7 @@ def ablate(
     """Prove the same answer under several configurations, and compare what it takes."""
     from zkcore import ablation
     from zkcore.report import machine
-    from zkcore.report.tables import rows_table
+    from zkcore.report.tables import summary_table
 
     output: Output = ctx.obj
     with workplace(out) as place, output.reporting() as report:
@@ -67,7 +67,7 @@ def ablate(
         content = ablation.content(study, arms, where)
         made = _keep(place, study, arms, where) if out else []
     line = "\n".join([f"wrote {path}" for path in made]) or "give --out DIR to keep plots, JSON and an HTML page"
-    output.result("ablate", content, line, rows_table("Ablation", *ablation.summary(arms)))
+    output.result("ablate", content, line, summary_table("Ablation", *ablation.summary(arms)))
     if all(arm.error for arm in arms):
         raise typer.Exit(UNUSABLE)
 

@@ -73,6 +73,15 @@ def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]
     return table
 
 
+def summary_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Large numbers to three digits: rows are there to be compared."""
+
+    def cell(value: object) -> object:
+        return count(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    return rows_table(title, head, [[cell(v) for v in row] for row in rows])
+
+
 def pairs_table(title: str, pairs: Mapping[str, object]) -> Table:
     return rows_table(title, ("", ""), list(pairs.items()))
 
