@@ -1,7 +1,7 @@
 """The driver: one walk over the relations, the same on both sides. With a witness it proves, without one it verifies.
 
 commit activations -> lookups -> zeros -> relations in reverse, claims flowing from outputs to inputs -> definitions
--> one opening for everything committed -> the transcript's own argument. Every claim is discharged exactly once.
+-> one opening for everything committed in a group -> the transcript's own argument. Every claim is discharged exactly once.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Driver:
     progress: Progress = silent
     committed: dict[str, Commitment] = field(default_factory=dict)
     work: dict[str, Work] = field(default_factory=dict)
+    _extra: dict[str, str] = field(default_factory=dict)  # groups of what a lookup argument commits
+    _group: str = ""
     _running: tuple[str, Work] | None = None
 
     def run(self, system: System, t: Transcript, witness: Witness | None) -> None:
@@ -64,7 +66,8 @@ class Driver:
         self._stage(t, "definitions")
         self.argument.define(session, definitions)
         self._stage(t, "open")
-        self.scheme.open(t, self._openings(session))
+        for openings in self._openings(session).values():
+            self.scheme.open(t, openings)
         session.ledger.assert_empty()
         self._stage(t, "blind")
         t.finish()
@@ -83,12 +86,15 @@ class Driver:
     def _commit(self, t: Transcript, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
         if name in self.committed:
             raise GraphError(f"{name}: committed twice; claims about one would be opened in the other")
+        self._extra[name] = self._group
         self.committed[name] = self.scheme.commit(t, f"commit {name}", shape, make)
 
     def _lookups(self, session: Session) -> None:
         relations = [r for r in session.system.relations if r.kind == "lookup" and not r.outs]
         for group in dict.fromkeys(r.group for r in relations):
+            self._group = group
             self.argument.check(session, [r for r in relations if r.group == group], group)
+        self._group = ""
 
     def _backward(self, session: Session) -> list[Definition]:
         definitions: list[Definition] = []
@@ -101,12 +107,15 @@ class Driver:
                     _reduce(session, relation, merge(session, claims))
         return definitions
 
-    def _openings(self, session: Session) -> Sequence[Opening]:
-        return [
-            Opening(commitment, c.place, c.value)
-            for name, commitment in self.committed.items()
-            for c in session.ledger.take(name)
-        ]
+    def _openings(self, session: Session) -> dict[str, list[Opening]]:
+        """By group: all claims about its tensors are opened at once."""
+        openings: dict[str, list[Opening]] = {}
+        for name, commitment in self.committed.items():
+            tensor = session.system.tensors.get(name)
+            group = tensor.group if tensor else self._extra[name]
+            claims = [Opening(commitment, c.place, c.value) for c in session.ledger.take(name)]
+            openings.setdefault(group, []).extend(claims)
+        return {group: found for group, found in openings.items() if found}
 
 
 def _array(session: Session, name: str) -> Array:

@@ -2,7 +2,7 @@
 that work. Parts state their needs as class attributes; what they do not state, they do not need:
 
     strategy, op    needs_virtual_outputs   function values must stay uncommitted
-    strategy        lookup_trees            the values of strategy.lookup_trees that mean something to it
+    strategy        batching            the values of strategy.batching that mean something to it
     scheme          hides                   False: its commitments and openings show what is inside
 """
 
@@ -18,12 +18,17 @@ from zkcore.registry import Offer, Registry, op_kind
 if TYPE_CHECKING:
     from zkcore.subprotocols.lookup import LookupArgument
 
-TREES = ("one", "each_layer")
+BATCHING = ("one", "each_layer")
 
 
 def check(config: Config, registry: Registry) -> None:
     """Raises ConfigError. Unknown names are the registry's business."""
-    problems = [*_virtual(config, registry), *_trees(config, registry), *_hiding(config, registry), *_segments(config)]
+    problems = [
+        *_virtual(config, registry),
+        *_batching(config, registry),
+        *_hiding(config, registry),
+        *_segments(config),
+    ]
     if problems:
         raise ConfigError(problems)
 
@@ -48,18 +53,18 @@ def _need(offer: Offer | None) -> bool:
     return bool(offer and getattr(offer.factory, "needs_virtual_outputs", False))
 
 
-def _trees(config: Config, registry: Registry) -> Iterator[str]:
-    name, trees = config.strategy.name, config.strategy.lookup_trees
-    if trees not in (known := _known_trees(registry.strategy(name))):
-        others = [o.name for o in registry.offered("strategy") if trees in _known_trees(o.factory)]
+def _batching(config: Config, registry: Registry) -> Iterator[str]:
+    name, chosen = config.strategy.name, config.strategy.batching
+    if chosen not in (known := _known_batching(registry.strategy(name))):
+        others = [o.name for o in registry.offered("strategy") if chosen in _known_batching(o.factory)]
         yield (
-            f"strategy.lookup_trees: {trees} and strategy.name: {name} do not go together. "
-            f"Choose strategy.lookup_trees: {_any(known)}, or strategy.name: {_any(others)}"
+            f"strategy.batching: {chosen} and strategy.name: {name} do not go together. "
+            f"Choose strategy.batching: {_any(known)}, or strategy.name: {_any(others)}"
         )
 
 
-def _known_trees(strategy: Any) -> tuple[str, ...]:
-    return tuple(getattr(strategy, "lookup_trees", TREES))
+def _known_batching(strategy: Any) -> tuple[str, ...]:
+    return tuple(getattr(strategy, "batching", BATCHING))
 
 
 def _hiding(config: Config, registry: Registry) -> Iterator[str]:

@@ -22,10 +22,11 @@ Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) e
 
 
 class StrategyConfig(Strict):
-    """How the repeated blocks are proved. `lookup_trees`: one fraction tree for the whole proof, or one a layer."""
+    """How the repeated blocks are proved. `batching`: one lookup tree and one opening for the whole
+    proof, or one of each a layer."""
 
     name: str = "per_layer"
-    lookup_trees: Literal["one", "each_layer"] = "one"
+    batching: Literal["one", "each_layer"] = "one"
 
 
 class CommitmentConfig(Strict):

@@ -18,9 +18,9 @@ PROMPT, TOKENS = "The old mill stands where two streams", 4
 ZKATTN = "name: zkattn, zkattn: {segment_bits: [auto, 12, 12], step_bits: 15}"
 CONFIGS = {
     "default": CONFIG,
-    "each layer": CONFIG + "strategy: {lookup_trees: each_layer}\n",
+    "each layer": CONFIG + "strategy: {batching: each_layer}\n",
     "clear": CONFIG + "zero_knowledge: false\n",
-    "clear, each layer": CONFIG + "zero_knowledge: false\nstrategy: {lookup_trees: each_layer}\n",
+    "clear, each layer": CONFIG + "zero_knowledge: false\nstrategy: {batching: each_layer}\n",
     "tlookup": CONFIG + "lookup: tlookup\n",
     "baseline": CONFIG.replace("attention: {tile: 16}", f"attention: {{tile: 16, {ZKATTN}}}") + "lookup: tlookup\n",
     "folding": CONFIG + "plugins: [folding]\nstrategy: {name: folding}\n",

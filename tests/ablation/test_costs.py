@@ -130,3 +130,12 @@ def test_folding_needs_fewer_messages(arms: dict[str, Arm]) -> None:
     per_layer, stacked = (arms[n].work("backward")["bytes"] for n in ("default", "folding"))
     assert stacked < 0.75 * per_layer
     assert folding.lookups == default.lookups
+
+
+def test_each_layer_has_an_opening_of_its_own(arms: dict[str, Arm]) -> None:
+    """A group is opened once: 2^log_width entries folded by one inner-product argument."""
+    one, each = arms["default"].work("open")["bytes"], arms["each layer"].work("open")["bytes"]
+    system = _system(arms["each layer"])
+    groups = {t.group for kind in ("weight", "committed") for t in system.of_kind(kind)}
+    assert len(groups) >= arms["each layer"].owner.public.setup.graph(arms["each layer"].sequence).layers
+    assert each == pytest.approx(len(groups) * one, rel=0.25)

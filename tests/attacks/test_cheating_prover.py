@@ -307,7 +307,7 @@ def test_the_truth() -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_truth_in_two_tiles(trees: str, tied: bool) -> None:
     """18 positions in tiles of 16; a masked cell of the second diagonal tile is no more open than one of the first."""
-    config = StrategyConfig.model_validate({"lookup_trees": trees})
+    config = StrategyConfig.model_validate({"batching": trees})
     shape, prompt = LLAMA.model_copy(update={"tied": tied}), tuple(k * 7 % 23 for k in range(18))
     graph, system = build((*prompt, 0), shape, config)
     weights, follow = random_weights(graph), attacks.followers(system, graph)

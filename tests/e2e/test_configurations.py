@@ -19,7 +19,7 @@ from zkcore.models.family import Sequence
 
 ZKATTN = {"segment_bits": ["auto", 12, 12], "theta_bits": [5, 11], "step_bits": 14}
 CHOICES: dict[str, dict[str, Any]] = {
-    "a tree for each layer": {"strategy": {"lookup_trees": "each_layer"}},
+    "a tree for each layer": {"strategy": {"batching": "each_layer"}},
     "zkattn": {"model": {"attention": {"name": "zkattn", "zkattn": ZKATTN}}},
     "tlookup": {"lookup": "tlookup"},
     "zkattn, tlookup": {"lookup": "tlookup", "model": {"attention": {"name": "zkattn", "zkattn": ZKATTN}}},
@@ -144,7 +144,7 @@ def test_segments_that_ask_for_too_much(chosen: Callable[[str], Place], name: st
 
 
 def test_choices_that_do_not_go_together(tiny: Place, here: Path, tmp_path: Path) -> None:
-    text = "plugins: [folding]\nstrategy: {name: folding, lookup_trees: each_layer}\n"
+    text = "plugins: [folding]\nstrategy: {name: folding, batching: each_layer}\n"
     (tmp_path / "c.yaml").write_text(text)
-    said = ["strategy.lookup_trees: each_layer", "strategy.name: folding", "do not go together"]
+    said = ["strategy.batching: each_layer", "strategy.name: folding", "do not go together"]
     refused(lambda: api.commit(tiny.model, tmp_path / "c.yaml", here / "x"), ConfigError, *said)

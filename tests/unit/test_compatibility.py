@@ -24,7 +24,7 @@ class Whole(PerLayer):
     """A strategy with needs."""
 
     needs_virtual_outputs = True
-    lookup_trees = ("one",)
+    batching = ("one",)
 
 
 class Thrifty(ZkAttention):
@@ -58,7 +58,7 @@ GOOD: list[dict[str, Any]] = [
     {},
     {"lookup": "tlookup"},
     {"strategy": {"name": "whole"}},
-    {"strategy": {"lookup_trees": "each_layer"}, "lookup": "tlookup"},
+    {"strategy": {"batching": "each_layer"}, "lookup": "tlookup"},
     {"commitment": {"name": "plain"}, "zero_knowledge": False},
     {"model": {"table_bits": 8}},
     {"model": {"attention": {"name": "zkattn"}}},
@@ -85,10 +85,10 @@ def test_an_op_that_needs_virtual_values() -> None:
 
 
 def test_a_setting_that_a_strategy_would_ignore() -> None:
-    [problem] = problems({"strategy": {"name": "whole", "lookup_trees": "each_layer"}})
+    [problem] = problems({"strategy": {"name": "whole", "batching": "each_layer"}})
     assert problem == (
-        "strategy.lookup_trees: each_layer and strategy.name: whole do not go together. "
-        "Choose strategy.lookup_trees: one, or strategy.name: per_layer"
+        "strategy.batching: each_layer and strategy.name: whole do not go together. "
+        "Choose strategy.batching: one, or strategy.name: per_layer"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_segment_without_a_table() -> None:
 
 def test_all_problems_at_once() -> None:
     data = {
-        "strategy": {"name": "whole", "lookup_trees": "each_layer"},
+        "strategy": {"name": "whole", "batching": "each_layer"},
         "lookup": "tlookup",
         "commitment": {"name": "plain"},
         "model": {"table_bits": 8, "attention": {"name": "zkattn"}},

@@ -32,7 +32,7 @@ from zkcore.subprotocols.fraction_tree import Run
 
 VARIANTS = {
     "default": "",
-    "trees of layers": "strategy: {lookup_trees: each_layer}\n",
+    "trees of layers": "strategy: {batching: each_layer}\n",
     "clear": "zero_knowledge: false\n",
     "committed inverses": "lookup: tlookup\n",
 }

@@ -54,11 +54,11 @@ class Builder:
 
     def weight(self, name: str, shape: tuple[int, ...], lo: int, hi: int) -> Tensor:
         """Committed with the model, and proved there to lie in its interval."""
-        return self.add(Tensor(name, shape, "weight", lo, hi))
+        return self.add(Tensor(name, shape, "weight", lo, hi, group=self.group))
 
     def committed(self, name: str, shape: tuple[int, ...], lo: int, hi: int) -> Tensor:
         self._duties[name] = (lo, hi)
-        return self.add(Tensor(name, shape, "committed", lo, hi))
+        return self.add(Tensor(name, shape, "committed", lo, hi, group=self.group))
 
     def _define(self, name: str, shape: Sequence[int], lo: int, hi: int, clean: bool) -> Tensor:
         return self.add(Tensor(name, tuple(shape), "virtual", lo, hi, clean))

@@ -27,6 +27,7 @@ class Tensor:
     hi: int
     clean: bool = False  # zero on its padding, by construction; committed padding is never trusted
     support: tuple[str, tuple[int, ...]] | None = None
+    group: str = ""  # committed tensors of a group are opened together
     l1: Mapping[tuple[int, ...], int] | None = None  # public: bound of the sum of |entries| along these axes
 
     def __getitem__(self, letters: str) -> Expr:

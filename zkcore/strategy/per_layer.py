@@ -19,12 +19,12 @@ class PerLayer:
     name = "per_layer"
 
     def __init__(self, config: StrategyConfig) -> None:
-        self._trees = config.lookup_trees
+        self._batching = config.batching
 
     def expand(self, graph: ModelGraph, table_bits: int, virtual_outputs: bool = True) -> System:
         builder, carry = Builder(table_bits, virtual_outputs), None
         for scope, stage in graph.stages():
-            builder.group = scope.rstrip(".") if self._trees == "each_layer" else ""
+            builder.group = scope.rstrip(".") if self._batching == "each_layer" else ""
             carry = place(builder, graph, scope, stage, carry)
         return freeze(builder)
 

@@ -34,7 +34,7 @@ SCOPE, INPUT = "layers.", "layers.input"
 
 class Folding:
     name = "folding"
-    lookup_trees = ("one",)
+    batching = ("one",)
 
     def __init__(self, config: StrategyConfig) -> None:
         """Nothing to configure: there is one lookup tree, because there is one block."""
