@@ -1,12 +1,13 @@
 """The driver: one walk over the relations, the same on both sides. With a witness it proves, without one it verifies.
 
 commit activations -> lookups -> zeros -> relations in reverse, claims flowing from outputs to inputs -> definitions
--> one opening for everything committed in a group -> the transcript's own argument. Every claim is discharged exactly once.
+-> one opening for everything committed in a group -> the transcript's own argument.
+Every claim is discharged exactly once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 

@@ -106,8 +106,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "no opening": mutant(
         "backward",
-        "self.scheme.open(t, self._openings(session))",
-        "self._openings(session)",
+        "            self.scheme.open(t, openings)",
+        "            pass",
         ATTACKS,
         f"{GUARD} or other_weights",
     ),
