@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,63 +13,13 @@ from zkcore.config import load as load_config
 from zkcore.errors import UsageError
 from zkcore.field import native
 from zkcore.report.progress import QuietReporter, Reporter, StageTime, peak_memory
+from zkcore.results import Accepted, CommitResult, EstimateResult, ProveResult, SettleResult
+from zkcore.statement import digest
 
 if TYPE_CHECKING:
-    from zkcore.estimation.estimate import Estimate, ModelEstimate
-    from zkcore.models.family import Sequence
+    from zkcore.estimation.estimate import Estimate
+    from zkcore.models.family import Sequence as Tokens
     from zkcore.setup import Setup
-
-
-@dataclass(frozen=True)
-class CommitResult:
-    parameters: int
-    commitment_bytes: int
-    perplexity_float: float
-    perplexity_integer: float
-    top1_agreement: float
-    stages: list[StageTime]
-    sections: list[tuple[str, int]]
-    zero_knowledge: bool
-
-
-@dataclass(frozen=True)
-class ProveResult:
-    """`estimate`: what was expected, if it was asked for. `peak_memory`: bytes, of this process."""
-
-    prompt: str
-    text: str
-    tokens: int
-    proof_bytes: int
-    stages: list[StageTime]
-    sections: list[tuple[str, int]]
-    zero_knowledge: bool
-    peak_memory: int = 0
-    estimate: Estimate | None = None
-
-
-@dataclass(frozen=True)
-class EstimateResult:
-    """`assumed_scales`: nobody calibrated; some shift may need one limb more or less."""
-
-    source: str
-    seq_len: int
-    new_tokens: int
-    assumed_scales: bool
-    answer: Estimate
-    model: ModelEstimate
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """An accepted statement, as text."""
-
-    prompt: str
-    text: str
-    tokens: int
-    model: str
-    plugins: list[tuple[str, str]]
-    stages: list[StageTime]
-    zero_knowledge: bool
 
 
 def cache_dir() -> Path:
@@ -120,25 +69,33 @@ def prove(
     *,
     nonce: bytes = b"",
     estimate: bool = False,
+    accumulate: Path | None = None,
     report: Reporter | None = None,
 ) -> ProveResult:
-    """Continue a prompt and write one proof of the answer. `estimate`: predict what it takes first."""
+    """Continue a prompt and write one proof of the answer. `estimate`: predict what it takes first. `accumulate`: leave
+    the opening to the settlement of this accumulator; the file is made if it is not there."""
     _need("torch", "safetensors")
-    from zkcore import prover
+    from zkcore import accumulator, prover
 
     reporter = report or QuietReporter()
     files.check_writable(Path(out))
     reporter.stage("load")
     owner = prover.Owner.load(Path(commitment))
+    if accumulate:
+        accumulator.check(Path(accumulate), owner.public)
     _note_device(owner.public.setup.parts.config, reporter)
     codec = owner.public.codec
     tokens = codec.encode(prompt)
     reporter.stage("generate")
     sequence = owner.generate(tokens, max_new_tokens, lambda n: reporter.stage("generate", f"token {n}"))
-    expected = _expected(owner.public.setup, sequence, nonce, reporter) if estimate else None
-    made = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter))
+    expected = _expected(owner.public.setup, sequence, nonce, reporter, bool(accumulate)) if estimate else None
+    made = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter), defer=bool(accumulate))
     reporter.stage("write")
-    files.write(files.Written(Path(out), made.data))
+    written = files.Written(Path(out), made.data)
+    if accumulate and made.carried:
+        accumulator.add(Path(accumulate), owner.public, made.carried, written)
+    else:
+        files.write(written)
     reporter.close()
     stages = _worked(reporter.stages, made.work)
     sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]
@@ -154,17 +111,20 @@ def verify(
     prompt: str | None = None,
     expect_text: str | None = None,
     nonce: bytes = b"",
+    settlement: Path | None = None,
     report: Reporter | None = None,
 ) -> Accepted:
-    """Check a proof against a commitment file; raises ProofRejected."""
+    """Check a proof against a commitment file; raises ProofRejected. An answer that was proved for an accumulator is
+    accepted with its `settlement`; without, NotSettled is raised."""
     from zkcore import public, verifier
 
     reporter = report or QuietReporter()
     reporter.stage("read")
     model = public.load(Path(commitment))
     data = files.read(Path(proof), "proof", files.MAX_PROOF)
+    settled = files.read(Path(settlement), "settlement") if settlement else None
     expected = verifier.Expected(prompt, expect_text, nonce)
-    done = verifier.verify(model, data, expected, cache_dir(), _stages(reporter))
+    done = verifier.verify(model, data, expected, cache_dir(), _stages(reporter), settlement=settled)
     accepted = done.statement
     reporter.close()
     return Accepted(
@@ -176,6 +136,30 @@ def verify(
         _worked(reporter.stages, done.work),
         bool(accepted.model.config["zero_knowledge"]),
     )
+
+
+def settle(
+    file: Path,
+    commitment: Path,
+    out: Path,
+    *,
+    answers: Sequence[Path] = (),
+    report: Reporter | None = None,
+) -> SettleResult:
+    """Prove at once what all answers of an accumulator left open. `commitment`: the model's public.zkc. `answers`:
+    proof files that must be among them."""
+    from zkcore import accumulator, public, settlement
+
+    reporter = report or QuietReporter()
+    reporter.stage("read")
+    model = public.load(Path(commitment))
+    wanted = [digest(files.read(Path(a), "proof", files.MAX_PROOF)) for a in answers]
+    reporter.stage("settle")
+    made = accumulator.settle(
+        Path(file), model, Path(out), lambda carried: settlement.prove(model, carried, cache_dir()), wanted
+    )
+    reporter.close()
+    return SettleResult(made[0], len(made[1]), reporter.stages, model.setup.parts.config.zero_knowledge)
 
 
 def estimate(
@@ -253,12 +237,12 @@ def _note_device(config: Config, reporter: Reporter) -> None:
         reporter.note("device: cuda: this version proves on the CPU only; going on there")
 
 
-def _expected(setup: Setup, sequence: Sequence, nonce: bytes, reporter: Reporter) -> Estimate:
+def _expected(setup: Setup, sequence: Tokens, nonce: bytes, reporter: Reporter, defer: bool) -> Estimate:
     from zkcore.estimation import estimate as estimates
     from zkcore.setup import toolbox
 
     reporter.stage("estimate")
-    return estimates.answer(setup, sequence, estimates.machine(toolbox(cache_dir())), nonce)
+    return estimates.answer(setup, sequence, estimates.machine(toolbox(cache_dir())), nonce, defer=defer)
 
 
 def _need(*packages: str) -> None:

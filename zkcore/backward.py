@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from zkcore.claim import Claim
+from zkcore.commitment.deferred import Pending
 from zkcore.commitment.scheme import Commitment, CommitmentScheme, Opening
 from zkcore.errors import GraphError
 from zkcore.graph.arrays import Array
@@ -36,12 +37,15 @@ def silent(stage: str) -> None:
 
 @dataclass
 class Driver:
-    """`weights`: commitments that came with the statement. `work`: what each stage took, see Transcript.work."""
+    """`weights`: commitments that came with the statement. `work`: what each stage took, see Transcript.work. `defer`:
+    leave the opening to a settlement; `pending` is then what it must prove."""
 
     scheme: CommitmentScheme
     argument: LookupArgument
     weights: Mapping[str, Commitment]
     progress: Progress = silent
+    defer: bool = False
+    pending: Pending | None = None
     committed: dict[str, Commitment] = field(default_factory=dict)
     work: dict[str, Work] = field(default_factory=dict)
     _extra: dict[str, str] = field(default_factory=dict)  # groups of what a lookup argument commits
@@ -67,8 +71,7 @@ class Driver:
         self._stage(t, "definitions")
         self.argument.define(session, definitions)
         self._stage(t, "open")
-        for openings in self._openings(session).values():
-            self.scheme.open(t, openings)
+        self._open(t, self._openings(session))
         session.ledger.assert_empty()
         self._stage(t, "blind")
         t.finish()
@@ -107,6 +110,14 @@ class Driver:
                 elif claims:
                     _reduce(session, relation, merge(session, claims))
         return definitions
+
+    def _open(self, t: Transcript, groups: Mapping[str, Sequence[Opening]]) -> None:
+        """What is left to a settlement is one instance, whatever the groups."""
+        if self.defer:
+            self.pending = self.scheme.defer(t, [o for openings in groups.values() for o in openings])
+            return
+        for openings in groups.values():
+            self.scheme.open(t, openings)
 
     def _openings(self, session: Session) -> dict[str, list[Opening]]:
         """By group: all claims about its tensors are opened at once."""

@@ -47,6 +47,10 @@ class RangeError(UsageError):
     """A value left its proved interval at prove time; names layer, tensor and the fix."""
 
 
+class NotSettled(ZkcoreError):
+    """An answer holds given a settled accumulator, but there is no settlement: it is NOT accepted. Exit code 4."""
+
+
 class ProofRejected(ZkcoreError):
     """The verifier does not accept: exit code 1."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from zkcore import config, public
 from zkcore import proof as files
+from zkcore.errors import FormatError
 from zkcore.graph.system import System
 from zkcore.models.family import Sequence
 from zkcore.public import PublicFile
@@ -23,6 +24,8 @@ def describe(path: Path) -> dict[str, Any]:
         return _commitment(data)
     if data[:8] == files.PROOF_MAGIC:
         return _proof(data)
+    if data[:8] in (files.SETTLEMENT_MAGIC, files.ACCUMULATOR_MAGIC):
+        return _carried(data)
     return {"kind": "configuration", **config.load(path).model_dump(mode="json")}
 
 
@@ -75,4 +78,21 @@ def _proof(data: bytes) -> dict[str, Any]:
         "bytes": len(data),
         "of them messages": len(container.body),
         **{k: v if isinstance(v, str) else str(v) for k, v in container.header.items()},
+    }
+
+
+def _carried(data: bytes) -> dict[str, Any]:
+    """A settlement, or the public part of an accumulator."""
+    kind = "settlement" if data[:8] == files.SETTLEMENT_MAGIC else "accumulator"
+    container = files.unpack(data, data[:8], kind)
+    model, answers = container.header.get("model"), container.header.get("answers")
+    if not isinstance(model, dict) or not isinstance(answers, list):
+        raise FormatError(f"{kind}: its header is malformed")
+    settled = {"settled": str(container.header.get("settled") or "no")} if kind == "accumulator" else {}
+    return {
+        "kind": kind,
+        "commitment": str(model.get("commitment_sha256")),
+        "bytes": len(data),
+        **settled,
+        "Answers": [{"answer": str(a)} for a in answers],
     }

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from zkcore.errors import FormatError, UsageError
-from zkcore.statement import FORMAT_VERSION, canonical, parse_json
+from zkcore.statement import COMPLETE, FORMAT_VERSION, canonical, parse_json
 
 PROOF_MAGIC, COMMITMENT_MAGIC = b"ZKCPROOF", b"ZKCMODEL"
+SETTLEMENT_MAGIC, ACCUMULATOR_MAGIC = b"ZKCSETTL", b"ZKCACCUM"
 MAX_HEADER = 1 << 22  # about half a million tokens
 MAX_FILE, MAX_PROOF = 1 << 32, 1 << 28
 
@@ -30,13 +31,16 @@ def pack(magic: bytes, header: object, sections: Sequence[bytes]) -> bytes:
     return b"".join([magic, FORMAT_VERSION.to_bytes(4, "big"), len(text).to_bytes(4, "big"), text, *sections])
 
 
-def answer_header(commitment_sha256: str, prompt: Sequence[int], output: Sequence[int], nonce: bytes) -> dict[str, Any]:
+def answer_header(
+    commitment_sha256: str, prompt: Sequence[int], output: Sequence[int], nonce: bytes, opening: str = COMPLETE
+) -> dict[str, Any]:
     """What a proof file says before its messages."""
     return {
         "commitment_sha256": commitment_sha256,
         "prompt": list(prompt),
         "output": list(output),
         "nonce": nonce.hex(),
+        "opening": opening,
     }
 
 

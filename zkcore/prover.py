@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from zkcore import proof as files
 from zkcore import public
-from zkcore.backward import Progress, Work, silent
+from zkcore.accumulator import Carried
+from zkcore.backward import Driver, Progress, Work, silent
 from zkcore.errors import FormatError, UsageError
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
@@ -20,8 +21,9 @@ from zkcore.models import passes
 from zkcore.models.checkpoint import tensors_digest
 from zkcore.models.family import Sequence
 from zkcore.public import PublicFile
+from zkcore.settlement import Entry
 from zkcore.setup import toolbox
-from zkcore.statement import Statement, digest
+from zkcore.statement import COMPLETE, DEFERRED, Statement, digest
 from zkcore.transcript.channel import ProverChannel
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.wire import Rows
@@ -29,11 +31,12 @@ from zkcore.transcript.wire import Rows
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof file's bytes, and what each stage of the driver took."""
+    """A proof file's bytes, and what each stage of the driver took. `carried`: what it leaves to a settlement."""
 
     data: bytes
     header_bytes: int
     work: dict[str, Work]
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,11 @@ def prove(
     cache_dir: Path | None,
     progress: Progress = silent,
     tamper: Tamper | None = None,
+    *,
+    defer: bool = False,
 ) -> Proof:
-    """One teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier."""
+    """One teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier. `defer`: leave the opening
+    to a settlement."""
     if not sequence.generated:
         raise UsageError("there is no answer to prove")
     _check(owner.public, sequence)
@@ -90,14 +96,21 @@ def prove(
     given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights))
     given.update(setup.arrange({n: w.numpy() for n, w in owner.weights.items()}))
     witness = Witness(system, tools.kernels, given, tamper)
-    statement = answer_statement(owner.public, system, sequence, nonce)
+    opening = DEFERRED if defer else COMPLETE
+    statement = answer_statement(owner.public, system, sequence, nonce, opening)
     channel = ProverChannel(_hedge(owner) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     weights = setup.adopt(t, owner.public.rows, owner.secrets)
-    driver = setup.parts.driver(weights, progress)
+    driver = setup.parts.driver(weights, progress, defer=defer)
     driver.run(system, t, witness)
-    data = files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce), [bytes(channel.proof)])
-    return Proof(data, len(data) - len(channel.proof), driver.work)
+    data = files.pack(files.PROOF_MAGIC, header(owner.public, sequence, nonce, opening), [bytes(channel.proof)])
+    return Proof(data, len(data) - len(channel.proof), driver.work, _carried(driver, data))
+
+
+def _carried(driver: Driver, proof: bytes) -> Carried | None:
+    if driver.pending is None or driver.pending.secret is None:
+        return None
+    return Carried(Entry(digest(proof), driver.pending.instance()), driver.pending.secret)
 
 
 def _check(commitment: PublicFile, sequence: Sequence) -> None:
@@ -111,15 +124,16 @@ def _check(commitment: PublicFile, sequence: Sequence) -> None:
         raise UsageError(f"{len(sequence.tokens)} tokens exceed the model's {a.max_positions} positions")
 
 
-def header(commitment: PublicFile, sequence: Sequence, nonce: bytes) -> dict[str, Any]:
-    return files.answer_header(
-        digest(commitment.rows), sequence.tokens[: sequence.prompt_length], sequence.generated, nonce
-    )
-
-
-def answer_statement(commitment: PublicFile, system: System, sequence: Sequence, nonce: bytes) -> Statement:
+def header(commitment: PublicFile, sequence: Sequence, nonce: bytes, opening: str = COMPLETE) -> dict[str, Any]:
     prompt = sequence.tokens[: sequence.prompt_length]
-    return Statement(commitment.statement, prompt, sequence.generated, digest(system.describe()), nonce)
+    return files.answer_header(digest(commitment.rows), prompt, sequence.generated, nonce, opening)
+
+
+def answer_statement(
+    commitment: PublicFile, system: System, sequence: Sequence, nonce: bytes, opening: str = COMPLETE
+) -> Statement:
+    prompt = sequence.tokens[: sequence.prompt_length]
+    return Statement(commitment.statement, prompt, sequence.generated, digest(system.describe()), nonce, opening)
 
 
 def _hedge(owner: Owner) -> bytes:

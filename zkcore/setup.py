@@ -63,8 +63,8 @@ class Parts:
             registry.lookup_argument(config.lookup)(),
         )
 
-    def driver(self, weights: Mapping[str, Commitment], progress: Progress = silent) -> Driver:
-        return Driver(self.scheme, self.argument, weights, progress)
+    def driver(self, weights: Mapping[str, Commitment], progress: Progress = silent, *, defer: bool = False) -> Driver:
+        return Driver(self.scheme, self.argument, weights, progress, defer)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FORMAT_VERSION = 1
+COMPLETE, DEFERRED = "complete", "deferred"  # how a proof opens its commitments
 MAX_BRACKETS = 1000  # in a stranger's JSON: what nests deeper can overflow the parser's stack
 
 
@@ -51,13 +52,15 @@ class ModelStatement:
 class Statement:
     """There are weights W with Com(W) = C such that IntegerModel(W, prompt) = output.
 
-    `system_sha256`: of the relations both sides derive for this sequence length. `nonce` comes from the client."""
+    `system_sha256`: of the relations both sides derive for this sequence length. `nonce` comes from the client.
+    `opening`: whether the proof opens the commitments itself or leaves that to a settlement."""
 
     model: ModelStatement
     prompt: tuple[int, ...]
     output: tuple[int, ...]
     system_sha256: str
     nonce: bytes = b""
+    opening: str = COMPLETE
 
     def encode(self) -> bytes:
         """The nonce follows the commitment: whoever commits cannot have known it."""
@@ -67,6 +70,7 @@ class Statement:
             "output": list(self.output),
             "system": self.system_sha256,
             "nonce": self.nonce.hex(),
+            "opening": self.opening,
         }
         model, rest_bytes = self.model.encode(), canonical(rest)
         return len(model).to_bytes(8, "big") + model + rest_bytes

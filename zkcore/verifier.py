@@ -9,15 +9,17 @@ from typing import Any
 
 from zkcore import proof as files
 from zkcore.backward import Progress, Work, silent
-from zkcore.errors import FormatError, ProofRejected
+from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError
 from zkcore.models.family import Sequence
 from zkcore.public import PublicFile, building
+from zkcore.settlement import Entry, check
 from zkcore.setup import toolbox
-from zkcore.statement import Statement, digest
+from zkcore.statement import COMPLETE, DEFERRED, Statement, digest
 from zkcore.transcript.channel import VerifierChannel
 from zkcore.transcript.transcript import Transcript
 
 RANGES = "weight ranges"  # a stage
+GIVEN = "accepted given a settled accumulator"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,41 @@ class Accepted:
     work: dict[str, Work]
 
 
+@dataclass(frozen=True)
+class Examined:
+    """Not a verdict. `open`: what a settlement must still prove; None if the proof is complete."""
+
+    statement: Statement
+    work: dict[str, Work]
+    open: Entry | None
+
+
 def verify(
-    commitment: PublicFile, proof: bytes, expected: Expected, cache_dir: Path | None, progress: Progress = silent
+    commitment: PublicFile,
+    proof: bytes,
+    expected: Expected,
+    cache_dir: Path | None,
+    progress: Progress = silent,
+    *,
+    settlement: bytes | None = None,
 ) -> Accepted:
-    """The accepted statement, or ProofRejected."""
+    """The accepted statement, or ProofRejected. An answer that was proved for an accumulator is accepted with its
+    `settlement`; without, NotSettled."""
+    found = examine(commitment, proof, expected, cache_dir, progress)
+    if found.open is None and settlement is not None:
+        raise UsageError("the answer's proof is complete, it is in no settlement: verify it without one")
+    if found.open is not None:
+        if settlement is None:
+            raise NotSettled(f"{GIVEN}, which must have the answer {found.open.answer}")
+        progress("settlement")
+        check(commitment, settlement, found.open, cache_dir)
+    return Accepted(found.statement, found.work)
+
+
+def examine(
+    commitment: PublicFile, proof: bytes, expected: Expected, cache_dir: Path | None, progress: Progress = silent
+) -> Examined:
+    """All of an answer's proof but what it left to a settlement; raises ProofRejected."""
     try:
         container = files.unpack(proof, files.PROOF_MAGIC, "proof")
     except FormatError as e:
@@ -56,12 +89,14 @@ def verify(
         sequence.generated,
         digest(system.describe()),
         expected.nonce,
+        container.header["opening"],
     )
     channel = VerifierChannel(container.body)
     t = Transcript(channel, toolbox(cache_dir), statement.encode(), hiding=setup.parts.config.zero_knowledge)
-    driver = setup.parts.driver(setup.adopt(t, commitment.rows), progress)
+    driver = setup.parts.driver(setup.adopt(t, commitment.rows), progress, defer=statement.opening == DEFERRED)
     driver.run(system, t, None)
-    return Accepted(statement, {RANGES: ranges, **driver.work})
+    left = Entry(digest(proof), driver.pending.instance()) if driver.pending else None
+    return Examined(statement, {RANGES: ranges, **driver.work}, left)
 
 
 def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> Work:
@@ -78,10 +113,12 @@ def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: 
 
 def _sequence(header: dict[str, Any], commitment: PublicFile) -> Sequence:
     """The header's tokens, within the model's bounds."""
-    if set(header) != {"commitment_sha256", "prompt", "output", "nonce"}:
+    if set(header) != {"commitment_sha256", "prompt", "output", "nonce", "opening"}:
         raise ProofRejected("malformed proof file", "unknown or missing header keys")
     if header["commitment_sha256"] != digest(commitment.rows):
         raise ProofRejected("wrong commitment", "the proof is about another model")
+    if header["opening"] not in (COMPLETE, DEFERRED):
+        raise ProofRejected("malformed proof file", f"opening must be {COMPLETE} or {DEFERRED}")
     prompt, output, a = header["prompt"], header["output"], commitment.setup.architecture
     for name, tokens in (("prompt", prompt), ("output", output)):
         if not isinstance(tokens, list) or not tokens:

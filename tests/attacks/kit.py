@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from zkcore.backward import Driver
+from zkcore.commitment.deferred import Pending
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.commitment.scheme import Commitment
 from zkcore.errors import ProofRejected
@@ -281,6 +282,7 @@ class Case:
     weights: Mapping[str, tuple[bytes, Rows]] = field(default_factory=dict)
     log_width: int = LOG_WIDTH
     argument: LookupArgument = field(default_factory=LogupGkr)
+    defer: bool = False
 
     def committed(self, seed: int = 0, **others: Array) -> Case:
         """The same with fresh commitments to the weights (or to others)."""
@@ -293,12 +295,15 @@ class Case:
             made[tensor.name] = bytes(channel.proof), rows
         return replace(self, weights=made)
 
-    def run(self, t: Transcript, witness: Witness | None) -> None:
+    def run(self, t: Transcript, witness: Witness | None) -> Pending | None:
+        """What is left open, if the opening is deferred."""
         scheme = Hyrax(self.log_width)
         adopted: dict[str, Commitment] = {}
         for name, (rows, secret) in self.weights.items():
             adopted[name] = scheme.adopt(t, self.system.tensors[name].shape, rows, secret if t.proving else None)
-        Driver(scheme, self.argument, adopted).run(self.system, t, witness)
+        driver = Driver(scheme, self.argument, adopted, defer=self.defer)
+        driver.run(self.system, t, witness)
+        return driver.pending
 
     def statement(self) -> bytes:
         return self.system.describe()
@@ -326,11 +331,11 @@ class Case:
         t.point_lies.update(point_lies)
         if isinstance(witness, Liar):
             witness.t = t
-        self.run(t, witness)
-        return Forged(t, bytes(channel.proof), channel.guards)
+        pending = self.run(t, witness)
+        return Forged(t, bytes(channel.proof), channel.guards, pending)
 
-    def verify(self, proof: bytes, hiding: bool = True) -> None:
-        self.run(Transcript(VerifierChannel(proof), TOOLS, self.statement(), hiding=hiding), None)
+    def verify(self, proof: bytes, hiding: bool = True) -> Pending | None:
+        return self.run(Transcript(VerifierChannel(proof), TOOLS, self.statement(), hiding=hiding), None)
 
     def rejection(self, proof: bytes, hiding: bool = True) -> str:
         """The reason; empty if the proof is accepted. Any other exception is a bug of the verifier."""
@@ -367,6 +372,7 @@ class Forged:
     t: Cheat
     proof: bytes
     guards: list[str]
+    pending: Pending | None = None
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ Mappings = st.dictionaries(st.text(max_size=4), Json, max_size=3)
 Tokens = st.lists(st.integers(0, 1 << 40), max_size=4).map(tuple)
 Names = st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=3).map(tuple)
 Models = st.builds(ModelStatement, st.integers(), Mappings, Names, Mappings, Mappings, st.text(), st.text())
-Statements = st.builds(Statement, Models, Tokens, Tokens, st.text(), st.binary(max_size=8))
+Statements = st.builds(Statement, Models, Tokens, Tokens, st.text(), st.binary(max_size=8), st.text(max_size=8))
 
 
 def decoded(data: bytes) -> Statement:
@@ -223,6 +223,7 @@ def decoded(data: bytes) -> Statement:
     assert rest.pop("kind") == "answer"
     model["plugins"] = tuple(tuple(p) for p in model["plugins"])
     names = {"system_sha256": rest["system"], "prompt": tuple(rest["prompt"]), "output": tuple(rest["output"])}
+    names["opening"] = rest["opening"]
     return Statement(ModelStatement(**model), nonce=bytes.fromhex(rest["nonce"]), **names)
 
 

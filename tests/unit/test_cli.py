@@ -141,7 +141,9 @@ def test_prove_passes_its_arguments_on(run: Run, api: FakeApi, tmp_path: Path) -
     file = str(tmp_path / "a.zkp")
     code, out, err = run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file, "--nonce", "ü")
     assert code == 0
-    assert api.calls == [("prove", (Path("made"), "Hi", 4, Path(file)), {"nonce": "ü".encode(), "estimate": True})]
+    assert api.calls == [
+        ("prove", (Path("made"), "Hi", 4, Path(file)), {"nonce": "ü".encode(), "estimate": True, "accumulate": None})
+    ]
     assert "Once upon a time" in out
     assert "4,321 bytes" in out
     assert "1,234" in out
@@ -162,13 +164,13 @@ def test_prove_shows_estimate_and_actual_side_by_side(
     row = next(line.split() for line in out.split("Estimated, and actual")[1].splitlines() if "commit" in line)
     assert row == ["commit", "60.25", "61.50", "4,096", "4,096", "77,000", "0", "0", "0"]
     run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file, "--no-estimate")
-    assert api.calls[-1][2] == {"nonce": b"", "estimate": False}
+    assert api.calls[-1][2] == {"nonce": b"", "estimate": False, "accumulate": None}
 
 
 def test_verify_passes_its_arguments_on(run: Run, api: FakeApi) -> None:
     code, out, _ = run(*VERIFY, "--prompt", "Once upon", "--expect-text", " a time", "--nonce", "n")
     assert code == 0
-    wanted = {"prompt": "Once upon", "expect_text": " a time", "nonce": b"n"}
+    wanted = {"prompt": "Once upon", "expect_text": " a time", "nonce": b"n", "settlement": None}
     assert api.calls == [("verify", (Path("answer.zkp"), Path("public.zkc")), wanted)]
     assert out.splitlines()[-1] == "accepted"
     assert "HIDES NOTHING" not in out.upper()
@@ -176,7 +178,7 @@ def test_verify_passes_its_arguments_on(run: Run, api: FakeApi) -> None:
 
 def test_a_prompt_that_is_not_asked_for_is_not_checked(run: Run, api: FakeApi) -> None:
     run(*VERIFY)
-    assert api.calls[0][2] == {"prompt": None, "expect_text": None, "nonce": b""}
+    assert api.calls[0][2] == {"prompt": None, "expect_text": None, "nonce": b"", "settlement": None}
 
 
 @pytest.mark.parametrize("options", [[], ["--quiet"]])

@@ -72,6 +72,7 @@ def prove(
     out: Annotated[Path, typer.Option(help="The proof file to write.")],
     nonce: Nonce = "",
     estimate: Annotated[bool, typer.Option(help="Predict first what it takes, and compare.")] = True,
+    accumulate: Annotated[Path | None, typer.Option(help="Leave the opening to this accumulator's settlement.")] = None,
 ) -> None:
     """Answer a prompt and prove the answer."""
     from zkcore import api
@@ -79,7 +80,14 @@ def prove(
     output: Output = ctx.obj
     with output.reporting() as report:
         done = api.prove(
-            commitment_dir, prompt, max_new_tokens, out, nonce=nonce.encode(), estimate=estimate, report=report
+            commitment_dir,
+            prompt,
+            max_new_tokens,
+            out,
+            nonce=nonce.encode(),
+            estimate=estimate,
+            accumulate=accumulate,
+            report=report,
         )
     content = asdict(done)
     tables = _tables(content, done.stages)
@@ -87,6 +95,28 @@ def prove(
         tables.append(comparison_table(done.estimate, done.stages, done.peak_memory))
     output.result("prove", content, f"{done.prompt}{done.text}", *tables)
     output.say(f"proof of {done.tokens:,} tokens, {done.proof_bytes:,} bytes: {out}")
+    if accumulate:
+        output.say(f"it is complete with the settlement of {accumulate}: zkcore settle")
+    output.warn_clear(content)
+
+
+@app.command()
+def settle(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The accumulator that `prove --accumulate` filled.")],
+    commitment: Annotated[Path, typer.Option(help="The model's public.zkc.")],
+    out: Annotated[Path, typer.Option(help="The settlement file to write: for whoever has one of its answers.")],
+    answer: Annotated[list[Path] | None, typer.Option(help="A proof file that must be in it; may be repeated.")] = None,
+) -> None:
+    """Prove at once what the answers of an accumulator left open."""
+    from zkcore import api
+
+    output: Output = ctx.obj
+    with output.reporting() as report:
+        done = api.settle(file, commitment, out, answers=answer or (), report=report)
+    content = asdict(done)
+    line = f"settled {done.answers:,} answers in {done.settlement_bytes:,} bytes: {out}"
+    output.result("settle", content, line, stage_table(done.stages))
     output.warn_clear(content)
 
 
@@ -98,14 +128,21 @@ def verify(
     prompt: Annotated[str | None, typer.Option(help="Accept only a proof about this prompt.")] = None,
     expect_text: Annotated[str | None, typer.Option(help="Accept only a proof of this answer.")] = None,
     nonce: Nonce = "",
+    settlement: Annotated[Path | None, typer.Option(help="Of the accumulator that the answer was proved for.")] = None,
 ) -> None:
-    """Check a proof. Exit code 0 only if it is accepted."""
+    """Check a proof. Exit code 0 only if it is accepted; 4 if it is, given a settled accumulator."""
     from zkcore import api
 
     output: Output = ctx.obj
     with output.reporting() as report:
         accepted = api.verify(
-            proof, commitment, prompt=prompt, expect_text=expect_text, nonce=_bytes(nonce), report=report
+            proof,
+            commitment,
+            prompt=prompt,
+            expect_text=expect_text,
+            nonce=_bytes(nonce),
+            settlement=settlement,
+            report=report,
         )
     content = asdict(accepted)
     output.result(

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zkcore.errors import ConfigError, ProofRejected, WitnessError, ZkcoreError
+from zkcore.errors import ConfigError, NotSettled, ProofRejected, WitnessError, ZkcoreError
 from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, RichReporter, emit
 from zkcore.report.tables import console, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-ACCEPTED, REJECTED, UNUSABLE, BUG = 0, 1, 2, 3
+ACCEPTED, REJECTED, UNUSABLE, BUG, UNSETTLED = 0, 1, 2, 3, 4
 HIDES_NOTHING = "NOT ZERO KNOWLEDGE: made in clear mode, this proof hides nothing: it shows weights and activations"
 
 
@@ -68,6 +68,8 @@ def explain(error: Exception) -> tuple[int, list[str]]:
     """An error's exit code, and what to say about it."""
     if isinstance(error, ProofRejected):
         return REJECTED, [f"rejected: {error}"]
+    if isinstance(error, NotSettled):
+        return UNSETTLED, [f"{error}", "not accepted yet: give --settlement"]
     if isinstance(error, ConfigError):
         return UNUSABLE, list(error.problems)
     if isinstance(error, WitnessError):

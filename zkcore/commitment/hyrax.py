@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening
 from zkcore.errors import ProofRejected
@@ -66,6 +67,16 @@ class Hyrax:
         """Error: (claims + 2 log width) / r, plus the inner product's."""
         if openings:
             self._inner_product(t, self._reduce(t, openings))
+
+    def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
+        """Error: (claims + 2 log width) / r."""
+        left = self._reduce(t, openings)
+        value, value_blind = t.pin(left.value)
+        secret = None
+        if left.secret:
+            vector, blind = left.secret
+            secret = Secret(vector, blind, t.kernels.dot(vector, t.kernels.eq_table(left.point)), value_blind)
+        return Pending(t.wire(), left.commitment, value, left.point, secret)
 
     def _reduce(self, t: Transcript, openings: Sequence[Opening]) -> _Reduced:
         """Move all claims to one column point."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from zkcore.commitment.deferred import Pending
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening
 from zkcore.errors import UsageError
@@ -47,6 +48,9 @@ class Plain:
         for o in openings:
             found = t.kernels.dot(_inside(o.commitment.rows), t.kernels.eq_table(join(o.place)))
             t.require_zero(weighted([(1, o.value), (-1, found)]), "opening")
+
+    def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
+        raise UsageError("the plain scheme opens by showing everything: there is nothing to put off")
 
 
 def _wire(t: Transcript) -> Wire:

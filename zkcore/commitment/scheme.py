@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from zkcore.claim import Place
 from zkcore.commitment.layout import Layout
@@ -12,6 +12,9 @@ from zkcore.graph.arrays import Array
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
 from zkcore.transcript.wire import Rows
+
+if TYPE_CHECKING:
+    from zkcore.commitment.deferred import Pending
 
 
 @dataclass
@@ -47,4 +50,9 @@ class CommitmentScheme(Protocol):
 
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
         """All claims at once."""
+        ...
+
+    def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
+        """All claims as one instance, to be settled later (commitment/deferred.py). Raises UsageError if the scheme
+        cannot."""
         ...

@@ -19,6 +19,7 @@ from zkcore.estimation.sources import Source
 from zkcore.models.family import Sequence
 from zkcore.report.progress import StageTime, peak_memory
 from zkcore.setup import Setup
+from zkcore.statement import COMPLETE, DEFERRED
 from zkcore.transcript.transcript import Toolbox
 from zkcore.transcript.wire import POINT_BYTES
 
@@ -61,19 +62,21 @@ def machine(tools: Toolbox) -> Machine:
     return Machine(calibration.calibrate(tools), forward.calibrate() if find_spec("torch") else None)
 
 
-def answer(setup: Setup, sequence: Sequence, known: Machine, nonce: bytes = b"") -> Estimate:
-    """Of one proof."""
+def answer(setup: Setup, sequence: Sequence, known: Machine, nonce: bytes = b"", *, defer: bool = False) -> Estimate:
+    """Of one proof. `defer`: it leaves its opening to a settlement."""
     start = time.perf_counter()
     graph = setup.graph(sequence)
     system = setup.expand(graph)
     building = time.perf_counter() - start
-    counted = count(setup, system, os.cpu_count() or 1)
+    counted = count(setup, system, os.cpu_count() or 1, defer=defer)
     stages = _stages(counted, known.engine)
     if known.forward:
         passes = Passes.of(graph, system, sequence)
         generate = StageTime("generate", passes.generate(known.forward))
         stages = [generate, StageTime("forward", building + passes.forward(known.forward)), *stages]
-    header = files.answer_header("0" * 64, sequence.tokens[: sequence.prompt_length], sequence.generated, nonce)
+    opening = DEFERRED if defer else COMPLETE
+    prompt = sequence.tokens[: sequence.prompt_length]
+    header = files.answer_header("0" * 64, prompt, sequence.generated, nonce, opening)
     return Estimate(
         stages,
         _figures(counted),

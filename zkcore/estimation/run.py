@@ -69,7 +69,7 @@ class _Clock:
         self.stages.append((name, tally, time.perf_counter()))
 
 
-def count(setup: Setup, system: System, threads: int = 1) -> Counted:
+def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False) -> Counted:
     """A proof of `system` as `setup` would make it."""
     kernels = CountingKernels(Meter(), threads)
     channel = CountingChannel(kernels.tally)
@@ -80,7 +80,7 @@ def count(setup: Setup, system: System, threads: int = 1) -> Counted:
     given = [witness.array(x.name) for kind in ("weight", "committed") for x in system.of_kind(kind)]
     del given  # the witness keeps them
     clock = _Clock(kernels)
-    driver = setup.parts.driver(weights, clock)
+    driver = setup.parts.driver(weights, clock, defer=defer)
     driver.run(system, t, witness)
     clock("")
     return Counted(

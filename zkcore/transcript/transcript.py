@@ -160,18 +160,33 @@ class Transcript:
         commitment scheme has to know about a hidden evaluation."""
         self._open()
         if not self.hiding:
-            return self._pin_clear(value)
+            number = _number(value)
+            refs = self._wire.points("pin", 1, lambda: self._wire.fixed.combine([0, number]).reshape(1, 12))
+            self._require_pin(refs, number)
+            return refs, 0
         [alone] = self.message("pin", 1, lambda: [_number(value)])
         self.require_zero(alone - value, "pin")
         return np.array([self._ledger.refs[-1]], dtype=np.int64), self._ledger.blinds[-1] or 0
 
-    def _pin_clear(self, value: Number) -> tuple[Refs, int]:
-        wire, number = self._wire, _number(value)
-        refs = wire.points("pin", 1, lambda: wire.fixed.combine([0, number]).reshape(1, 12))
-        base, scalar = wire.message_bases[:1], self.kernels.from_scalars([-number % MODULUS])
+    def adopt_value(self, point: bytes, secret: tuple[int, int] | None) -> Value:
+        """A number pinned in another transcript: `point` encodes number * G_0 + blind * H and came with the statement.
+        `secret`: number and blind, on the prover."""
+        self._open()
+        refs = self._wire.adopt(point)
+        number, blind = secret or (None, None)
+        if not self.hiding:
+            [clear] = self.message("adopted", 1, lambda: [number or 0])
+            self._require_pin(refs, _number(clear))
+            return clear
+        self._ledger.refs.append(int(refs[0]))
+        self._ledger.blinds.append(blind)
+        return self._ledger.place((len(self._ledger.refs) - 1) * WIDTH, number)
+
+    def _require_pin(self, refs: Refs, number: int) -> None:
+        """In clear, a pin holds the number that crossed."""
+        base, scalar = self._wire.message_bases[:1], self.kernels.from_scalars([-number % MODULUS])
         one = self.kernels.from_scalars([1])
-        wire.require_group_zero("pin", Combination([(refs, one)], [(base, scalar)]))
-        return refs, 0
+        self._wire.require_group_zero("pin", Combination([(refs, one)], [(base, scalar)]))
 
     def finish(self) -> None:
         """Prove all constraints, decide all equations, and seal: what came after would be unproved."""

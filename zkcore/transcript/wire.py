@@ -49,6 +49,7 @@ class Wire:
         self._encoded: list[bytes] = []
         self._count = 0
         self._equations: list[tuple[str, Combination]] = []
+        self._decoded: Points | None = None
 
     @property
     def proving(self) -> bool:
@@ -120,11 +121,25 @@ class Wire:
             pool = self.kernels.decode(b"".join(self._encoded))
         except ValueError as e:
             raise ProofRejected("bad point", str(e)) from None
+        self._decoded = pool
         for guard, combination in self._equations:
-            points = [pool[refs] for refs, _ in combination.received] + [p for p, _ in combination.known]
-            scalars = [s for _, s in combination.received] + [s for _, s in combination.known]
-            if self.kernels.msm(np.concatenate(points), np.concatenate(scalars)).any():
+            if self._sum(combination).any():
                 self.channel.violated(guard)
+
+    def evaluate(self, combination: Combination) -> bytes:
+        """The encoded point that a combination is, once `settle` has decoded what was received."""
+        return self.kernels.encode(self._sum(combination).reshape(1, 12))
+
+    def encoding(self, ref: int) -> bytes:
+        """A received point as it crossed."""
+        return b"".join(self._encoded)[ref * POINT_BYTES : (ref + 1) * POINT_BYTES]
+
+    def _sum(self, combination: Combination) -> Points:
+        if self._decoded is None:
+            raise TypeError("nothing is decoded before the transcript is finished")
+        points = [self._decoded[refs] for refs, _ in combination.received] + [p for p, _ in combination.known]
+        scalars = [s for _, s in combination.received] + [s for _, s in combination.known]
+        return self.kernels.msm(np.concatenate(points), np.concatenate(scalars))
 
 
 def no_points() -> Points:
