@@ -24,7 +24,9 @@ PROMPT = "Once upon a time there was a little fox named"
 @app.command()
 def estimate(
     ctx: typer.Context,
-    what: Annotated[str, typer.Argument(help="A commitment, a checkpoint directory, or a shape such as llama-2-13b.")],
+    what: Annotated[
+        str, typer.Argument(help="A commitment, a checkpoint directory, a config.json, or a name: llama-2-13b.")
+    ],
     seq_len: Annotated[int, typer.Option(min=2, help="Tokens of prompt and answer together.")],
     config: Annotated[Path | None, typer.Option(help="What is proved how; a commitment has its own.")] = None,
     new_tokens: Annotated[int, typer.Option(min=1, help="How many of them are generated.")] = 1,

@@ -14,7 +14,7 @@ from zkcore.claim import Place
 from zkcore.field.kernels import contiguous
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
-from zkcore.polynomial.point import Point, join, num_vars, padded, total_vars
+from zkcore.polynomial.point import Point, join, num_vars, total_vars
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,21 @@ class Layout:
                 break
         return ids
 
+    @cached_property
+    def stored(self) -> tuple[int, ...]:
+        """The shape whose cells, row-major, are the rows': an axis of 7 * 2^k that a row divides stays what it is."""
+        out, below = [], 0
+        for n in reversed(self.shape):
+            step = 1 << min(max(self.columns - below, 0), num_vars(n))
+            out.append(-(-n // step) * step)
+            below += num_vars(n)
+        return tuple(reversed(out))
+
     def rows(self, array: Array) -> Array:
         """[rows, 2^columns] or [rows, 2^columns, 4]."""
         tail = (4,) if arrays.is_field(array) else ()
-        laid = arrays.pad_to(array, padded(self.shape)).reshape(-1, 1 << self.columns, *tail)
-        return contiguous(laid[self.row_ids])
+        held = array[tuple(slice(0, n) for n in self.stored)]
+        return contiguous(arrays.pad_to(held, self.stored)).reshape(-1, 1 << self.columns, *tail)
 
     def split(self, place: Place) -> tuple[Point, Point]:
         """(row point, column point); the latter has the scheme's full width, zeros first."""

@@ -46,13 +46,16 @@ def find(what: str, config: Config | None, text: str | None) -> Source:
     """`text`: to calibrate a checkpoint with; None: its scales are assumed."""
     path = Path(what)
     file = path / "public.zkc" if path.is_dir() else path
-    if file.is_file():
+    alone = path.name == checkpoint.CONFIG
+    if file.is_file() and not alone:
         if config is not None:
             raise UsageError(f"{what}: a commitment says how it was made; leave --config out")
         model = public.load(file)
         return Source(what, model.setup, False, len(model.tokenizer))
     if config is None:
         raise UsageError(f"{what}: --config says what is proved how; only a commitment does without it")
+    if alone:
+        return Source(what, _assumed(checkpoint.load_config(path.parent), config), True)
     if path.is_dir():
         return _checkpoint(path, config, text)
     if what.lower() not in SHAPES:

@@ -36,6 +36,7 @@ class SmallLlama:
     attention: str = "attention"
     plugins: tuple[str, ...] = ()
     tile: int = 16
+    ffn: int = 10
 
     @property
     def registry(self) -> Registry:
@@ -52,7 +53,7 @@ class SmallLlama:
             heads=self.heads,
             kv_heads=self.kv_heads,
             head_dim=self.head_dim,
-            ffn=10,
+            ffn=self.ffn,
             activation="silu",
             epsilon="1e-05",
             tied=False,

@@ -1,0 +1,141 @@
+"""Provers that fold another model's layers, or another run's. All follows from the lie: one guard stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from zkcore_folding.strategy import Folding
+
+from zkcore.config import StrategyConfig
+from zkcore.graph.arrays import Array
+from zkcore.graph.system import System
+from zkcore.graph.witness import Witness
+from zkcore.models.family import Sequence
+from zkcore.testing.small_models import SmallLlama
+from zkcore.testing.strategy_suite import OTHER, PROMPT
+from zkcore.testing.toolbox import (
+    CLEAR,
+    HIDING,
+    Attacker,
+    Lie,
+    commit_weights,
+    prove_system,
+    rejection,
+    tools,
+)
+
+Weights = dict[str, Array]
+FOLDING = Folding(StrategyConfig())
+LAYERS = 3
+
+
+@dataclass(frozen=True)
+class Another(SmallLlama):
+    """The small model with other weights."""
+
+    change: Callable[[Weights], Weights] = dict
+
+    def weights(self, seed: int = 3) -> Weights:
+        return self.change(super().weights(seed))
+
+
+def layer(i: int, weights: Weights) -> Weights:
+    start = f"layers.{i}."
+    return {n.removeprefix(start): w for n, w in weights.items() if n.startswith(start)}
+
+
+def in_order(*order: int | None) -> Callable[[Weights], Weights]:
+    """Layer i is made of the weights of order[i]; None: it does nothing."""
+
+    def change(weights: Weights) -> Weights:
+        out = dict(weights)
+        for i, j in enumerate(order):
+            for name, w in layer(i if j is None else j, weights).items():
+                out[f"layers.{i}.{name}"] = w * 0 if j is None else w
+        return out
+
+    return change
+
+
+def guards(
+    system: System, given: Mapping[str, Array], weights: Mapping[str, Array], tamper: Mapping[str, Lie] | None = None
+) -> set[str]:
+    """What breaks; rejected with and without zero knowledge. `weights`: those that the model's owner committed to."""
+    met: set[str] = set()
+    for setup in (CLEAR, HIDING):
+        attacker, committed = Attacker(), commit_weights(system, weights, setup)
+        proof = prove_system(system, given, setup, weights=committed, tamper=tamper, channel=attacker)
+        assert rejection(system, proof, setup, weights=committed)
+        met |= set(attacker.guards)
+    return met
+
+
+ORDERS: dict[str, tuple[int | None, ...]] = {
+    "a layer skipped": (0, None, 2),
+    "the last layer skipped": (0, 1, None),
+    "a layer folded twice": (0, 0, 2),
+    "one layer folded three times": (1, 1, 1),
+    "the order swapped": (1, 0, 2),
+    "the order turned": (1, 2, 0),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_layers_of_another_model(name: str) -> None:
+    """Another model's whole inference: every relation holds, only the model's commitment says otherwise."""
+    model, liar = SmallLlama(LAYERS), Another(LAYERS, change=in_order(*ORDERS[name]))
+    system, given = liar.prepare(FOLDING, liar.answer(PROMPT))
+    honest = FOLDING.arrange(model.graph(Sequence((0, 0), 1)), model.weights())
+    assert guards(system, given, honest) == {"opening"}
+
+
+def test_the_control_is_accepted() -> None:
+    model = Another(LAYERS, change=in_order(0, 1, 2))
+    system, given = model.prepare(FOLDING, model.answer(PROMPT))
+    committed = commit_weights(system, given, CLEAR)
+    assert rejection(system, prove_system(system, given, CLEAR, weights=committed), weights=committed) == ""
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_layers_of_another_prompt(first: int) -> None:
+    """From one layer on everything is another prompt's, its answer too: only the link between the layers breaks."""
+    model = SmallLlama(LAYERS)
+    theirs, ours = model.answer(OTHER), model.answer(PROMPT)
+    claimed = Sequence((*PROMPT, *theirs.generated), len(PROMPT))
+    (_, mine), (other, foreign) = (model.prepare(FOLDING, s) for s in (ours, theirs))
+    graph = model.graph(claimed)
+    system = FOLDING.expand(graph, model.quantisation.bits.table_bits)
+    given = {n: _spliced(n, mine, foreign, first) for n in mine}
+    inputs = Witness(other, tools().kernels, foreign).array("layers.input")
+    assert guards(system, given, given, {"layers.input": _from(first, inputs)}) == {"layers.input"}
+
+
+def _spliced(name: str, mine: Mapping[str, Array], foreign: Mapping[str, Array], first: int) -> Array:
+    if name.startswith("layers."):
+        return np.concatenate([mine[name][:first], foreign[name][first:]])
+    return mine[name] if name.startswith("embed") else foreign[name]
+
+
+def _from(first: int, values: Array) -> Lie:
+    def lie(array: Array, witness: Witness) -> Array:
+        return np.concatenate([np.asarray(array)[:first], values[first:LAYERS]])
+
+    return lie
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_the_result_of_an_earlier_layer(before: int) -> None:
+    """The answer is computed from another layer's states: what reads the last one breaks, and nothing else."""
+    model = SmallLlama(LAYERS)
+    shallow = Another(before + 1, change=lambda w: {n: model.weights()[n] for n in w})
+    answer = shallow.answer(PROMPT)
+    claimed = Sequence((*PROMPT, *answer.generated), len(PROMPT))
+    _, mine = model.prepare(FOLDING, model.answer(PROMPT))
+    _, early = shallow.prepare(FOLDING, answer)
+    system = FOLDING.expand(model.graph(claimed), model.quantisation.bits.table_bits)
+    given = {n: a if n.startswith(("layers.", "embed")) else early[n] for n, a in mine.items()}
+    taken: Lie = lambda array, witness: np.array(witness.array("layers.mlp_residual.y")[before])  # noqa: E731
+    assert guards(system, given, mine, {"layers.result": taken}) == {"layers.result"}
