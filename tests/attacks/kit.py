@@ -185,6 +185,7 @@ class Cheat(Transcript):
         self.point_lies: dict[tuple[str, int], Callable[[Points], Points]] = {}
         self.when: dict[str, Callable[[], None]] = {}
         self.messages: list[tuple[str, int]] = []
+        self.pinned: list[int] = []
         self.order: list[str] = []  # "> message" and "? challenge"
         wire = CheatWire(TOOLS.kernels, TOOLS.generators, channel, self._sponge, WIDTH)
         wire.cheat = self
@@ -218,6 +219,10 @@ class Cheat(Transcript):
         self.drawn[label].append(super().challenge(label))
         self.event(label)
         return self.drawn[label][-1]
+
+    def pin(self, value: Number) -> tuple[Refs, int]:
+        self.pinned.append(number(value))
+        return super().pin(value)
 
     def multiply(self, a: Number, b: Number) -> Number:
         """The keys of lies about products are ("product", n); they are committed in finish()."""

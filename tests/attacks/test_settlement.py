@@ -18,10 +18,8 @@ from tests.attacks.kit import (
     KERNELS,
     LOG_WIDTH,
     TOOLS,
-    WIDTH,
     Attacker,
     Case,
-    Cheat,
     Lies,
     Step,
     X,
@@ -34,7 +32,7 @@ from tests.attacks.kit import (
     two_weights,
 )
 from zkcore import settlement
-from zkcore.commitment.deferred import Instance, Pending, Secret
+from zkcore.commitment.deferred import Instance, Secret
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS
@@ -73,16 +71,8 @@ def answer(case: Case, lies: Lies = {}, hiding: bool = True) -> Answer:  # noqa:
     assert checked is not None and own is not None and own.secret is not None
     if not lies:
         assert checked.instance() == own.instance(), "prover and verifier disagree about what is left open"
-    told = replace(own.secret, value=pinned(forged.t, own))
+    told = replace(own.secret, value=forged.t.pinned[0])
     return Answer(forged.proof, Entry(digest(forged.proof), checked.instance()), told)
-
-
-def pinned(t: Cheat, pending: Pending) -> int:
-    """The number that crossed in the pin, true or false."""
-    if not t.hiding:
-        return int.from_bytes(b"", "big") if pending.secret is None else pending.secret.value
-    row = t._ledger.refs.index(int(pending.value[0]))
-    return t._ledger.numbers[t._ledger.position.index(row * WIDTH)] or 0
 
 
 @cache
@@ -288,6 +278,19 @@ def test_an_adopted_value_is_what_its_commitment_holds() -> None:
         data = settled(replace(mine, secret=wrong), attacker=attacker)
         assert "witness row" in attacker.guards
         assert verdict(data, mine) in attacker.guards
+
+
+def test_a_value_adopted_in_clear() -> None:
+    """A false answer in clear mode: the settlement's prover tells the true number, which its pin does not hold."""
+    case = matmul(FALSE)
+    wrong = answer(case, corrected(case, {}, *LIES, hiding=False), hiding=False)
+    assert wrong.secret.value != true(wrong)
+    for told, guard in ((wrong.secret.value, "opening"), (true(wrong), "pin")):
+        attacker = Attacker()
+        lying = replace(wrong, secret=replace(wrong.secret, value=told))
+        data = settled(lying, of=model(hiding=False), attacker=attacker)
+        assert attacker.guards == [guard]
+        assert verdict(data, wrong, model(hiding=False)) == guard
 
 
 @pytest.mark.parametrize("purpose", ["tensor", "wide"])

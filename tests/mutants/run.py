@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test_transcript_bytes.py"
-HIDDEN = "tests/attacks/test_zero_knowledge.py"
+HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
 TRANSCRIPT, CLAIM = "tests/unit/test_transcript.py", "tests/unit/test_claim.py"
 COPIED = ["zkcore", "tests/attacks", "tests/unit", "tests/vectors", "pyproject.toml"]
 
@@ -136,6 +136,31 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "weight's rows": mutant(
         "commitment/hyrax", "if len(rows) != len(layout.row_ids) * POINT_BYTES:", "if False:", ATTACKS, "rows_its_shape"
+    ),
+    # settlements
+    "no settlement": mutant("commitment/deferred", "scheme.open(t, openings)", "pass", SETTLED, "false_answer"),
+    "another instance": mutant("settlement", "if mine != [own]:", "if False:", SETTLED, "in_the_place"),
+    "an answer dropped": mutant(
+        "settlement",
+        "    if mine != [own]:",
+        "    mine = [own]\n    if mine != [own]:",
+        SETTLED,
+        "in_the_place or relabelled or dropped",
+    ),
+    "settled answers' names": mutant(
+        "settlement", "[[e.answer, e.instance.encode().hex()]", "[[e.instance.encode().hex()]", SETTLED, "names"
+    ),
+    "settled model": mutant("settlement", "commitment.statement.encode() +", "b'' +", SETTLED, "under_another_model"),
+    "adopted in clear": mutant(
+        "transcript/transcript", "self._require_pin(refs, _number(clear))", "pass", SETTLED, "adopted_in_clear"
+    ),
+    "adopted row": mutant(
+        "transcript/transcript",
+        "self._ledger.refs.append(int(refs[0]))",
+        "self._ledger.refs.append(int(self._wire.points('adopted', 1, lambda: self._wire.fixed.combine("
+        "[blind or 0, number or 0]).reshape(1, 12))[0]))",
+        SETTLED,
+        "adopted_value",
     ),
     # lookups
     "root": mutant(

@@ -1,0 +1,170 @@
+"""What strategies gain, on models that a CPU proves in moments, and what they do not.
+
+    python benchmarks/strategies.py [depth] [groups] [accumulate] [--out benchmarks/results]
+
+depth       proof bytes and verifier time against the number of layers: layer by layer, folded
+groups      grouped-query attention against repeated heads, at the ratios of published models
+accumulate  answers that leave their opening to a settlement against complete ones, by row width
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from common import ROOT, save
+
+from zkcore import api
+from zkcore.commitment.hyrax import Hyrax
+from zkcore.config import StrategyConfig
+from zkcore.errors import NotSettled
+from zkcore.plugins import build_registry
+from zkcore.report.tables import console
+from zkcore.strategy.strategy import Strategy
+from zkcore.testing.small_models import SmallLlama
+from zkcore.testing.strategy_suite import PROMPT
+from zkcore.testing.toolbox import Setup, commit_weights, prove_system, tools, verify_system
+
+WIDE = Setup(hiding=True, scheme=Hyrax(11))
+DEPTHS, REPEAT = (4, 8, 16, 32), 5
+RATIOS = {"64/8": (64, 8), "32/8": (32, 8), "128/8": (128, 8), "MQA": (32, 1)}
+WIDTHS, ANSWERS = (11, 14, 17), 4
+TEXT, TOKENS = "Once upon a time there was a little fox named", 16
+Row = dict[str, Any]
+
+
+def middle(measured: Callable[[], object]) -> float:
+    """Seconds, the median."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        measured()
+        return time.perf_counter() - start
+
+    return statistics.median(once() for _ in range(REPEAT))
+
+
+def strategy(name: str) -> Strategy:
+    return build_registry([name] if name == "folding" else []).strategy(name)(StrategyConfig(name=name))
+
+
+def proved(model: SmallLlama, name: str) -> Row:
+    """One proof of a small model."""
+    system, given = model.prepare(strategy(name), model.answer(PROMPT, 2))
+    weights = commit_weights(system, given, WIDE)
+    before, start = tools().kernels.counters(), time.perf_counter()
+    proof = prove_system(system, given, WIDE, weights=weights)
+    seconds = time.perf_counter() - start
+    work = {k: n - before[k] for k, n in tools().kernels.counters().items()}
+    return {
+        "committed values": system.committed_values(),
+        "lookups": system.lookups(),
+        "relations": len(system.relations),
+        "proof bytes": len(proof),
+        "prove, seconds": round(seconds, 3),
+        "verify, seconds": round(middle(lambda: verify_system(system, proof, WIDE, weights=weights)), 4),
+        **{k: work[k] for k in ("field_mults", "group_adds")},
+    }
+
+
+def depth() -> Iterator[Row]:
+    for name in ("per_layer", "folding"):
+        for layers in DEPTHS:
+            yield {"strategy": name, "layers": layers, **proved(SmallLlama(layers=layers), name)}
+
+
+def slopes(rows: Sequence[Row]) -> Row:
+    """Per layer from the least to the most layers, and what a doubling adds at the end."""
+    out: Row = {}
+    for name in ("per_layer", "folding"):
+        own = [r for r in rows if r["strategy"] == name]
+        for what in ("proof bytes", "verify, seconds"):
+            values = [r[what] for r in own]
+            out[f"{name}: {what}, per layer"] = round((values[-1] - values[0]) / (DEPTHS[-1] - DEPTHS[0]), 5)
+            out[f"{name}: {what}, {DEPTHS[-1]} layers over {DEPTHS[0]}"] = round(values[-1] / values[0], 3)
+    return out
+
+
+def groups() -> Iterator[Row]:
+    for ratio, (heads, keys) in RATIOS.items():
+        for attention in ("attention", "gqa"):
+            plugins = ("gqa",) if attention == "gqa" else ()
+            model = SmallLlama(1, heads, keys, attention=attention, plugins=plugins)
+            yield {"heads": ratio, "attention": attention, **proved(model, "per_layer")}
+
+
+def accumulate() -> Iterator[Row]:
+    model = ROOT / "examples" / "tiny-llama"
+    for width in WIDTHS:
+        with TemporaryDirectory(prefix="zkcore-bench-") as name:
+            yield _accumulated(model, Path(name), width)
+
+
+def _accumulated(model: Path, place: Path, width: int) -> Row:
+    """The same answer complete, and several times into an accumulator."""
+    config = yaml.safe_load((ROOT / "configs" / "default.yaml").read_text(encoding="utf-8"))
+    config["commitment"]["log_width"] = width
+    (place / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    api.commit(model, place / "config.yaml", place / "com")
+    public, open_, settlement = place / "com" / "public.zkc", place / "open.zka", place / "s.zks"
+    whole = [api.prove(place / "com", TEXT, TOKENS, place / "whole.zkp") for _ in range(ANSWERS)][-1]
+    left = [api.prove(place / "com", TEXT, TOKENS, place / f"{i}.zkp", accumulate=open_) for i in range(ANSWERS)]
+    size = open_.stat().st_size
+    start = time.perf_counter()
+    settled = api.settle(open_, public, settlement)
+    settling = time.perf_counter() - start
+
+    def given() -> None:
+        try:
+            api.verify(place / "0.zkp", public)
+        except NotSettled:
+            return
+        raise RuntimeError("an answer was accepted without its settlement")
+
+    def opening(done: api.ProveResult) -> float:
+        return round(sum(s.seconds for s in done.stages if s.name == "open"), 3)
+
+    return {
+        "log2 of the row width": width,
+        "complete: proof bytes": whole.proof_bytes,
+        "deferred: proof bytes": left[-1].proof_bytes,
+        "complete: opening, seconds": opening(whole),
+        "deferred: opening, seconds": opening(left[-1]),
+        "complete: verify, seconds": round(middle(lambda: api.verify(place / "whole.zkp", public)), 3),
+        "deferred: verify without settlement, seconds": round(middle(given), 3),
+        "deferred: verify with settlement, seconds": round(
+            middle(lambda: api.verify(place / "0.zkp", public, settlement=settlement)), 3
+        ),
+        "answers settled": settled.answers,
+        "settlement bytes": settled.settlement_bytes,
+        "settle, seconds": round(settling, 3),
+        "accumulator bytes": size,
+    }
+
+
+SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {"depth": depth, "groups": groups, "accumulate": accumulate}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], default=list(SECTIONS))
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    chosen = parser.parse_args()
+    for name in chosen.sections or list(SECTIONS):
+        rows = list(SECTIONS[name]())
+        content: dict[str, Any] = {"rows": rows}
+        if name == "depth":
+            content["slopes"] = slopes(rows)
+        for row in rows:
+            console().print(row)
+        save(chosen.out / f"strategies-{name}.json", content)
+
+
+if __name__ == "__main__":
+    main()
