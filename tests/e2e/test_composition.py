@@ -126,8 +126,8 @@ def test_what_a_combination_saves_is_in_its_system(answered: Callable[..., Place
 
 IMPOSSIBLE: dict[str, tuple[Choice, list[str]]] = {
     "a tree for each of no layers": (
-        chosen(("folding", "gqa", "logup_gkr", "integers"), {"strategy": {"lookup_trees": "each_layer"}}),
-        ["strategy.lookup_trees: each_layer", "strategy.name: folding", "Choose"],
+        chosen(("folding", "gqa", "logup_gkr", "integers"), {"strategy": {"batching": "each_layer"}}),
+        ["strategy.batching: each_layer", "strategy.name: folding", "Choose"],
     ),
     "segments beyond the tables": (
         chosen(
