@@ -1,4 +1,4 @@
-"""Compute the generator digests that the source pins (zkcore/field/generator_digests.json). Takes about a minute.
+"""Compute the generator digests that the source pins (zkcore/field/generator_digests.json). Takes some minutes.
 
 The digests let a cache on disk be believed; anyone may run this again and compare.
 """
@@ -15,7 +15,7 @@ SIZES = {
     "message": range(3, 4),
     "blind": range(3, 4),
     "unit": range(3, 4),
-    "tensor": range(3, 17),
+    "tensor": range(3, 21),
     "wide": range(3, 17),
 }
 TARGET = Path(__file__).parent.parent / "zkcore" / "field" / "generator_digests.json"

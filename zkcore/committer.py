@@ -58,7 +58,7 @@ def commit(
     real = parts.family.weights(architecture, checkpoint.load_tensors(model_dir))
     report.stage("calibrate")
     calibration, held_out = (windows(config, architecture, codec.encode(text)) for text in texts)
-    setup = Setup(parts, architecture, calibrated(parts, architecture, real, calibration))
+    setup = Setup(parts, architecture, calibrated(parts, architecture, real, calibration)).settled()
     weights = _quantised(setup, real)
     tools = toolbox(cache_dir)
     report.stage("commit")

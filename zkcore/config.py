@@ -29,11 +29,28 @@ class StrategyConfig(Strict):
     batching: Literal["one", "each_layer"] = "one"
 
 
+NARROWEST, WIDEST = 8, 20  # of commitment rows; digests of up to 2^20 generators are pinned
+
+
 class CommitmentConfig(Strict):
-    """log_width: log2 of the entries of a commitment row. Wider rows: fewer bytes, a longer generator vector."""
+    """log_width: log2 of the entries of a commitment row, "auto" from the model's size. Wider rows: fewer bytes, a
+    longer generator vector."""
 
     name: str = "hyrax"
-    log_width: int = Field(default=11, ge=3, le=20)
+    log_width: Annotated[int, Field(ge=3, le=WIDEST)] | Literal["auto"] = "auto"
+
+    @property
+    def width(self) -> int:
+        """Before a model is known, the narrowest that is chosen."""
+        return NARROWEST if self.log_width == "auto" else self.log_width
+
+    def settled(self, weights: int) -> CommitmentConfig:
+        """For a model of `weights` weights. Of N entries a proof holds N / width points, and the verifier works on
+        width generators: about N^(2/3) keeps both in seconds and megabytes from small models to large ones."""
+        if self.log_width != "auto":
+            return self
+        best = 2 * weights.bit_length() // 3 - 2
+        return self.model_copy(update={"log_width": min(max(best, NARROWEST), WIDEST)})
 
 
 class ZkAttentionConfig(Strict):

@@ -99,6 +99,8 @@ def _same(header: Mapping[str, object], setup: Setup) -> None:
     """Nothing is left to defaults, and nothing is said twice in different ways."""
     if any(canonical(header[k]) != canonical(v) for k, v in setup.header().items()):
         raise FormatError(f"{WHAT}: its header leaves settings out")
+    if setup.parts.config.commitment.log_width == "auto":
+        raise FormatError(f"{WHAT}: its header leaves commitment.log_width open")
     if setup.quantisation.bits != setup.parts.config.model:
         raise FormatError(f"{WHAT}: its quantisation is not of its configuration")
 
@@ -106,6 +108,6 @@ def _same(header: Mapping[str, object], setup: Setup) -> None:
 def _row_bytes(setup: Setup, body: int) -> int:
     """Rows hold so many weights at most; counting them exactly takes memory for each."""
     entries = sum(math.prod(w.shape) for w in setup.weights().values())
-    if entries > body // POINT_BYTES << setup.parts.config.commitment.log_width:
+    if entries > body // POINT_BYTES << setup.parts.config.commitment.width:
         raise FormatError(f"{WHAT}: {body} bytes cannot commit to {entries} weights")
     return setup.row_bytes()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Parts:
             registry,
             registry.model_family(family)(),
             registry.strategy(config.strategy.name)(config.strategy),
-            registry.commitment_scheme(config.commitment.name)(config.commitment.log_width),
+            registry.commitment_scheme(config.commitment.name)(config.commitment.width),
             registry.lookup_argument(config.lookup)(),
         )
 
@@ -74,6 +75,14 @@ class Setup:
     parts: Parts
     architecture: Architecture
     quantisation: Quantisation
+
+    def settled(self) -> Setup:
+        """With what the configuration leaves to the model's size: a commitment file says it in full."""
+        parts, chosen = self.parts, self.parts.config.commitment
+        commitment = chosen.settled(sum(prod(w.shape) for w in self.weights().values()))
+        config = parts.config.model_copy(update={"commitment": commitment})
+        scheme = parts.registry.commitment_scheme(chosen.name)(commitment.width)
+        return replace(self, parts=replace(parts, config=config, scheme=scheme))
 
     def graph(self, sequence: Tokens) -> ModelGraph:
         return self.parts.family.graph(self.architecture, self.quantisation, self.parts.registry, sequence)

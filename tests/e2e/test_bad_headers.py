@@ -134,6 +134,7 @@ def _readable(data: bytes) -> bool:
         (("architecture", "rope", "type"), "yarn", ZkcoreError),
         (("architecture", "eos"), list(range(500_000)), ZkcoreError),
         (("config", "commitment", "log_width"), 60, ConfigError),
+        (("config", "commitment", "log_width"), "auto", FormatError),
         (("config", "commitment", "log_width"), 20, ZkcoreError),
         (("config", "model", "attention", "tile"), 1 << 40, ConfigError),
         (("config", "model", "table_bits"), 40, ConfigError),

@@ -76,13 +76,13 @@ def _checkpoint(path: Path, config: Config, text: str | None) -> Source:
     real = parts.family.weights(architecture, checkpoint.load_tensors(path))
     windows = committer.windows(config, architecture, codec.encode(text))
     scales = committer.calibrated(parts, architecture, real, windows)
-    return Source(str(path), Setup(parts, architecture, scales), False, size)
+    return Source(str(path), Setup(parts, architecture, scales).settled(), False, size)
 
 
 def _assumed(raw: Mapping[str, Any], config: Config) -> Setup:
     parts = Parts.of(config, str(raw.get("model_type")))
     architecture = parts.family.architecture(raw)
-    return Setup(parts, architecture, assumed(parts, architecture))
+    return Setup(parts, architecture, assumed(parts, architecture)).settled()
 
 
 def assumed(parts: Parts, architecture: Architecture) -> Quantisation:
