@@ -13,9 +13,13 @@ from zkcore.hookspecs import (
     RegisterStrategy,
     hookimpl,
 )
-from zkcore.models.llama import Llama
+from zkcore.models.gemma import gemma
+from zkcore.models.gpt2 import gpt2
+from zkcore.models.llama import llama, mistral
+from zkcore.models.phi3 import phi3
+from zkcore.models.qwen import qwen2, qwen3
 from zkcore.ops.attention import Attention
-from zkcore.ops.glu import SILU, Glu
+from zkcore.ops.glu import GELU_TANH, SILU, Activate, Glu
 from zkcore.ops.zkattn import ZkAttention
 from zkcore.strategy.per_layer import PerLayer
 from zkcore.subprotocols.logup_gkr import LogupGkr
@@ -27,6 +31,9 @@ def register_ops(register: RegisterOp) -> None:
     register("attention", "attention", Attention)
     register("attention", "zkattn", ZkAttention)
     register("mlp", "silu", partial(Glu, SILU))
+    for name in ("gelu_new", "gelu_pytorch_tanh"):
+        register("mlp", name, partial(Glu, GELU_TANH))
+        register("activation", name, partial(Activate, GELU_TANH))
 
 
 @hookimpl
@@ -47,4 +54,5 @@ def register_strategies(register: RegisterStrategy) -> None:
 
 @hookimpl
 def register_model_families(register: RegisterModelFamily) -> None:
-    register("llama", Llama)
+    for family in (llama, mistral, qwen2, qwen3, phi3, gemma, gpt2):
+        register(family().name, family)

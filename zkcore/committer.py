@@ -102,8 +102,8 @@ def calibrated(
         raise ModelError(f"on the calibration text, {', '.join(bad)} overflow even in floating point")
     largest: dict[str, float] = {}
     for name, w in real.items():
-        kind = parts.family.kind(name)
-        largest[kind] = max(largest.get(kind, 0.0), float(w.abs().max()))
+        if kind := parts.family.kind(name):
+            largest[kind] = max(largest.get(kind, 0.0), float(w.abs().max()))
     return quantisation.choose(
         c.model,
         c.calibration,
@@ -122,8 +122,7 @@ def _number(architecture: Architecture, name: str) -> int:
 def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     q, out = setup.quantisation, {}
     for name, spec in setup.shortest().weights().items():
-        kind = setup.parts.family.kind(name)
-        scale = q.hidden if kind == "embedding" else q.weights[kind]
+        scale = setup.parts.family.fraction(name, q)
         value = torch.floor(real[name].double().reshape(spec.shape) * 2.0**scale + 0.5).long()
         if int(value.min()) < spec.lo or int(value.max()) > spec.hi:
             raise ModelError(f"weight {name} leaves its interval [{spec.lo}, {spec.hi}]; raise model.weight_bits")

@@ -52,8 +52,9 @@ def register_ops(register: RegisterOp) -> None:
     """Offer ops.
 
     :param register: ``register(slot, name, factory)``. The slot says which place in a model the op fills: "mlp" (the
-        name is the checkpoint's ``hidden_act``, such as "silu"; ``factory(glu_settings)``) or "attention" (the name is
-        the configuration's ``model.attention.name``; ``factory(attention_settings, tile)``).
+        name is the checkpoint's ``hidden_act``, such as "silu"; ``factory(glu_settings)``), "activation" (the same for
+        an MLP without a gate; ``factory(activation_settings)``) or "attention" (the name is the configuration's
+        ``model.attention.name``; ``factory(attention_settings, tile)``).
     """
 
 

@@ -26,8 +26,9 @@ from zkcore.graph.public import Dense, Select
 from zkcore.graph.system import System, freeze
 from zkcore.graph.witness import Witness
 from zkcore.models import passes
+from zkcore.models.decoder import DecoderArchitecture
 from zkcore.models.family import Sequence
-from zkcore.models.llama import Llama, LlamaArchitecture
+from zkcore.models.llama import llama
 from zkcore.models.quantisation import Quantisation
 from zkcore.models.rope import RopeSpec
 from zkcore.plugins import build_registry
@@ -59,7 +60,7 @@ FINISH = {
 }  # all that a verifier can say in hiding mode
 
 # --- a model of two layers, four heads in two groups, most sizes no powers of two -------------------------------------
-LLAMA = LlamaArchitecture(
+LLAMA = DecoderArchitecture(
     family="llama",
     vocab_size=23,
     layers=2,
@@ -97,9 +98,9 @@ PROMPT = (3, 1, 4, 1, 5, 9)
 Arrays = dict[str, Array]
 
 
-def build(tokens: tuple[int, ...], shape: LlamaArchitecture, config: StrategyConfig) -> tuple[ModelGraph, System]:
+def build(tokens: tuple[int, ...], shape: DecoderArchitecture, config: StrategyConfig) -> tuple[ModelGraph, System]:
     """One token follows the prompt."""
-    graph = Llama().graph(shape, NUMBERS, build_registry(()), Sequence(tokens, len(tokens) - 1))
+    graph = llama().graph(shape, NUMBERS, build_registry(()), Sequence(tokens, len(tokens) - 1))
     return graph, PerLayer(config).expand(graph, NUMBERS.bits.table_bits)
 
 

@@ -9,14 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from zkcore.errors import RangeError
-from zkcore.graph.public import Below, CausalTiles, Dense, OneHot
+from zkcore.graph.public import Below, CausalTiles, Dense, OneHot, Ones
 from zkcore.graph.public import Select as Picks
 from zkcore.graph.tensor import PublicTensor
 from zkcore.models.rope import RopeSpec, tables
 from zkcore.ops.argmax import Argmax
 from zkcore.ops.attention import Attention, AttentionSettings
-from zkcore.ops.glu import SILU, Glu, GluSettings
-from zkcore.ops.linear import Contract, Embedding, Replicate, Rope, Select
+from zkcore.ops.glu import GELU_TANH, SILU, Activate, ActivationSettings, Glu, GluSettings
+from zkcore.ops.layernorm import LayerNorm
+from zkcore.ops.linear import Add, Bias, Contract, Embedding, Replicate, Rope, Select
 from zkcore.ops.requantise import Requantise, Residual
 from zkcore.ops.rmsnorm import RmsNorm
 from zkcore.testing import attacks
@@ -35,6 +36,9 @@ PUBLICS: list[PublicTensor] = [
     Below((8, 1), 8),
     Below((1,), 1),
     Dense(sample((3, 5), 4), -8, 7, {(0,): 24}),
+    Ones((3,)),
+    Ones((2, 5)),
+    Ones((1, 4, 3)),
     *(CausalTiles(tiles, tile) for tiles in (1, 2, 3, 4) for tile in (1, 2, 3, 4, 5)),
 ]
 
@@ -60,6 +64,33 @@ def test_contract_of_other_shapes(spec: str, x: tuple[int, ...], w: tuple[int, .
     positions = 0 if "Ii" in spec else None
     inputs = {"x": activation(sample(x, 8), 8, positions=positions), "w": weight(sample(w, 8), 8)}
     check_op(Contract(spec), inputs, hiding=False)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_bias(n: int) -> None:
+    x, bias = activation(sample((1, 3, n), 8), 8, positions=0), weight(sample((n,), 20), 20)
+    report = check_op(Bias("Iim,m"), {"x": x, "bias": bias}, hiding=n == 3)
+    assert report.guards["op.y"] == {"op.y"} and report.guards["op.repeated"] == {"op.repeated"}
+
+
+@pytest.mark.parametrize(
+    "axes, x, bias, positions",
+    [
+        ("hIid,hd", (3, 2, 3, 5), (3, 5), 1),
+        ("hgIid,hgd", (3, 2, 1, 3, 5), (3, 2, 5), 2),
+        ("pv,v", (3, 7), (7,), None),
+        ("pv,v", (1, 1), (1,), None),
+    ],
+)
+def test_bias_of_other_shapes(axes: str, x: tuple[int, ...], bias: tuple[int, ...], positions: int | None) -> None:
+    """On axes whose padding nobody keeps clean: the suite fills it with garbage."""
+    inputs = {"x": activation(sample(x, 8), 8, positions=positions), "bias": weight(sample(bias, 9), 9)}
+    check_op(Bias(axes), inputs, hiding=False)
+
+
+def test_add() -> None:
+    inputs = {n: activation(sample((1, 3, 5), 8, seed=k), 8, positions=0) for k, n in enumerate("ab")}
+    assert check_op(Add(), inputs).guards == {"op.y": {"op.y"}}
 
 
 @pytest.mark.parametrize("positions, vocab, dim", [(1, 2, 1), (3, 5, 3), (4, 8, 7), (5, 9, 4)])
@@ -161,6 +192,47 @@ def test_rmsnorm_of_rows(epsilon: int) -> None:
     check_op(RmsNorm(10, epsilon, 4, 12), {"x": activation(sample((5, 6), 8), 8)}, hiding=False)
 
 
+@pytest.mark.parametrize("heads", [(3,), (3, 2)], ids=["heads", "groups"])
+def test_rmsnorm_head_by_head(heads: tuple[int, ...]) -> None:
+    """Of queries and keys: one gain for all heads."""
+    op = RmsNorm(12, 1, 11, 12)
+    x = activation(sample((*heads, 1, 3, 5), 8), 8, positions=len(heads))
+    check_op(op, {"x": x, "gain": weight(sample((5,), 6), 6)}, hiding=False, follow=attacks.rmsnorm(op, "op."))
+
+
+@pytest.mark.parametrize("dim", SIZES)
+@pytest.mark.parametrize("gain", [False, True])
+def test_layernorm(dim: int, gain: bool) -> None:
+    inputs = {"x": activation(sample((1, 3, dim), 8, seed=dim), 8, positions=0)}
+    if gain:
+        inputs["gain"] = weight(sample((dim,), 6), 6)
+    op = LayerNorm(14, 1, 14 if gain else 9, 12)
+    follow = attacks.layernorm(op, "op.") if dim in (1, 5) else {}
+    report = check_op(op, inputs, hiding=dim == 5, follow=follow)
+    if follow:
+        assert {"op.inverse.low.0", "op.inverse.high.0"} <= report.guards["op.inverse"]
+
+
+@pytest.mark.parametrize("value", [0, 1, -1, 127, -128])
+def test_layernorm_of_equal_entries(value: int) -> None:
+    """No variance at all: the epsilon alone keeps n above zero, and the inverse is as large as it can be."""
+    check_op(LayerNorm(14, 1, 9, 12), {"x": activation(np.full((2, 1, 3), value), 8, positions=0)}, hiding=False)
+
+
+@pytest.mark.parametrize("epsilon", [1, 3, 1000])
+def test_layernorm_of_rows(epsilon: int) -> None:
+    check_op(LayerNorm(13, epsilon, 7, 12), {"x": activation(sample((5, 6), 8), 8)}, hiding=False)
+
+
+def test_layernorm_is_layer_normalisation() -> None:
+    import torch
+
+    x = torch.tensor(sample((2, 3, 48), 12))
+    exact = torch.nn.functional.layer_norm(x.double(), (48,))
+    ours = LayerNorm(34, 1, 24, 14).forward({"x": x})["y"].double() * 2.0**-10
+    assert float((ours - exact).abs().max()) < 2.0**-10
+
+
 # --- gates ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("ffn", SIZES)
 def test_glu(ffn: int) -> None:
@@ -180,6 +252,28 @@ def test_glu_at_the_ends(value: tuple[int, int]) -> None:
 def test_glu_without_a_shift() -> None:
     settings = GluSettings(bits=8, gate_acc=5, up_acc=7, gate=5, act=5, y=2)
     check_op(Glu(SILU, settings), gated((1, 2, 3), gate_bits=8, up_bits=8), hiding=False)
+
+
+@pytest.mark.parametrize("ffn", SIZES)
+def test_an_activation_alone(ffn: int) -> None:
+    settings = ActivationSettings(bits=8, acc=9, index=5, y=6)
+    x = np.minimum(sample((1, 3, ffn), 12), 2039)
+    follow = attacks.activation(settings, "op.", "x") if ffn in (1, 5) else {}
+    report = check_op(
+        Activate(GELU_TANH, settings), {"x": activation(x, 12, positions=0)}, hiding=ffn == 5, follow=follow
+    )
+    assert report.guards["op.index"] >= {"op.index.rest.0"}
+
+
+@pytest.mark.parametrize("value", [0, -2048, 2039])
+def test_an_activation_at_the_ends(value: int) -> None:
+    settings = ActivationSettings(bits=8, acc=9, index=5, y=2)
+    check_op(Activate(SILU, settings), {"x": activation(np.full((2, 1, 3), value), 12, positions=0)}, hiding=False)
+
+
+def test_a_gate_of_gelu() -> None:
+    settings = GluSettings(bits=8, gate_acc=9, up_acc=7, gate=5, act=5, y=4)
+    check_op(Glu(GELU_TANH, settings), gated((1, 3, 5), gate_bits=12, up_bits=8), hiding=False)
 
 
 def gated(shape: tuple[int, ...], gate_bits: int, up_bits: int) -> dict[str, Input]:

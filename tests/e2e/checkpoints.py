@@ -44,19 +44,27 @@ def llama_config(**changes: Any) -> Any:
 def write_checkpoint(
     directory: Path, *, dtype: str = "float32", shard_size: str = "1GB", seed: int = 0, **changes: Any
 ) -> Path:
-    """A random model with its tokenizer, calibration text, held-out text and a configuration for quick proofs."""
+    """A random LLaMA with its tokenizer, calibration text, held-out text and a configuration for quick proofs."""
+    return write_model(directory, llama_config(**changes), dtype=dtype, shard_size=shard_size, seed=seed)
+
+
+def write_model(
+    directory: Path, config: Any, *, dtype: str = "float32", shard_size: str = "1GB", seed: int = 0, one: float = 1.0
+) -> Path:
+    """Any family. `one`: what stands for a gain of 1 in its norms."""
     import torch
-    from transformers import LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.manual_seed(seed)
-    config = llama_config(**changes)
-    model = LlamaForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith("norm.weight"):
-                parameter.uniform_(0.5, 1.5)
+            if name.endswith("norm.weight") or (".ln_" in name and name.endswith(".weight")):
+                parameter.uniform_(one - 0.5, one + 0.5)
+            elif name.endswith(".bias"):
+                parameter.uniform_(-0.3, 0.3)
     model.to(getattr(torch, dtype)).save_pretrained(directory, max_shard_size=shard_size)
     (directory / "tokenizer.json").write_text(tokenizer(config.vocab_size))
     (directory / "calibration.txt").write_text(TEXT)

@@ -28,7 +28,7 @@ from zkcore.errors import (
     ZkcoreError,
 )
 from zkcore.models.family import Sequence
-from zkcore.models.llama import Llama
+from zkcore.models.llama import llama
 
 TENSOR = "model.layers.1.mlp.up_proj.weight"
 NEVER = "sentinel"
@@ -171,13 +171,13 @@ def test_an_unknown_part_is_named_before_any_work(tiny: Place, here: Path, key: 
 def test_a_model_we_cannot_prove(tiny: Place, changes: dict[str, Any], said: list[str]) -> None:
     raw = json.loads((tiny.model / "config.json").read_text()) | changes
     raw = {k: v for k, v in raw.items() if v is not ...}
-    refused(lambda: Llama().architecture(raw), ModelError, "config.json", *said)
+    refused(lambda: llama().architecture(raw), ModelError, "config.json", *said)
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        ({"model_type": "mistral"}, PluginError, "mistral"),
+        ({"model_type": "mixtral"}, PluginError, "mixtral"),
         ({"model_type": ...}, ZkcoreError, "model"),
         ({"hidden_act": "gelu"}, PluginError, "gelu"),
         ({"attention_bias": True}, ModelError, "attention_bias"),

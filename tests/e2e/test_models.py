@@ -13,8 +13,9 @@ from tests.e2e.checkpoints import TEXT, edit_json, llama_config, write_checkpoin
 from zkcore import api, evaluation, prover
 from zkcore.errors import ModelError, RangeError, WitnessError
 from zkcore.models import passes
+from zkcore.models.decoder import DecoderArchitecture
 from zkcore.models.family import Sequence
-from zkcore.models.llama import Llama, LlamaArchitecture
+from zkcore.models.llama import llama
 from zkcore.models.rope import tables
 
 LINEAR = {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
@@ -161,8 +162,8 @@ def test_positions_rotate_as_in_transformers(head_dim: int, rope: dict[str, Any]
 
     changes = {"head_dim": head_dim, "rope_parameters": rope, "max_position_embeddings": 512}
     config = llama_config(**changes)
-    found = Llama().architecture(config.to_dict())
-    assert isinstance(found, LlamaArchitecture)
+    found = llama().architecture(config.to_dict())
+    assert isinstance(found, DecoderArchitecture)
     cos, sin = LlamaRotaryEmbedding(config)(torch.zeros(1), torch.arange(300)[None])
     for ours, exact in zip(tables(found.rope, head_dim, 300, 16), (cos, sin), strict=True):
         worst = float((torch.from_numpy(ours).double() * 2.0**-16 - exact[0].double()).abs().max())

@@ -93,7 +93,7 @@ def assumed(parts: Parts, architecture: Architecture) -> Quantisation:
         bits,
         parts.config.calibration,
         {**dict.fromkeys(family.observed(architecture).values(), OTHERS), **SEEN},
-        {family.kind(name): WEIGHTS for name in graph.weights()},
+        {kind: WEIGHTS for name in graph.weights() if (kind := family.kind(name))},
         head_dim=int(getattr(architecture, "head_dim")),  # noqa: B009 - families have it, the base does not
         epsilon=float(getattr(architecture, "epsilon", "1e-5")),
         max_positions=architecture.max_positions,

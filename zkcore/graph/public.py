@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from zkcore.claim import Place
 from zkcore.errors import GraphError
 from zkcore.field.kernels import MODULUS
-from zkcore.polynomial.point import eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
+from zkcore.polynomial.point import box, eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
 
 Integers = NDArray[np.int64]
 NO_NORMS: Mapping[tuple[int, ...], int] = {}
@@ -222,6 +222,29 @@ class CausalTiles:
 
     def describe(self) -> list[object]:
         return ["causal tiles", self.tiles, self.tile]
+
+
+@dataclass(frozen=True)
+class Ones:
+    """1 on every real cell: repeats a tensor along axes that it lacks, and leaves padding alone."""
+
+    shape: tuple[int, ...]
+    lo: int = 1
+    hi: int = 1
+    l1: Mapping[tuple[int, ...], int] = field(default_factory=lambda: NO_NORMS)
+    scale_bits: int = 0
+
+    def array(self) -> Integers:
+        return np.ones(self.shape, dtype=np.int64)
+
+    def evaluate(self, place: Place) -> int | None:
+        return box(place, self.shape)
+
+    def paired(self, place: Place, other: Place) -> int | None:
+        return paired_box(place, other, self.shape)
+
+    def describe(self) -> list[object]:
+        return ["ones", list(self.shape)]
 
 
 def _eq_values(shape: tuple[int, ...], place: Place) -> list[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from zkcore.config import Listed
 from zkcore.graph.model import ModelGraph
 from zkcore.graph.op import Op
 from zkcore.models.quantisation import Quantisation
@@ -28,7 +29,7 @@ class Architecture(BaseModel):
     vocab_size: Size
     layers: Annotated[int, Field(ge=1, le=1 << 12)]
     max_positions: Size
-    eos: tuple[int, ...] = ()
+    eos: Annotated[tuple[int, ...], Listed] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Ops(Protocol):
 
 
 class ModelFamily(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def architecture(self, config: Mapping[str, Any]) -> Architecture:
         """From config.json. Raises ModelError naming whatever is not supported: nothing is ignored."""
@@ -90,8 +92,13 @@ class ModelFamily(Protocol):
         """Real weights by graph name, in the graph's shapes."""
         ...
 
-    def kind(self, weight: str) -> str:
-        """The scale that a weight is stored at: a key of Quantisation.weights, or "embedding"."""
+    def kind(self, weight: str) -> str | None:
+        """Weights of a kind share a scale: a key of Quantisation.weights, or "embedding". None: the scale follows from
+        others', as a bias' does."""
+        ...
+
+    def fraction(self, weight: str, quantisation: Quantisation) -> int:
+        """The fraction bits that a weight is stored with."""
         ...
 
     def graph(

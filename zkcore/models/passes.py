@@ -14,6 +14,7 @@ from zkcore.models.family import Architecture, ModelFamily, Ops, Sequence
 from zkcore.models.quantisation import Quantisation
 
 Weights = Mapping[str, torch.Tensor]
+BY_POSITION = ("cos", "sin", "places")  # public tensors that say what depends on a position alone
 
 
 def publics(graph: ModelGraph, real: bool = False) -> Store:
@@ -23,7 +24,7 @@ def publics(graph: ModelGraph, real: bool = False) -> Store:
         values = torch.from_numpy(source.array())
         if real:
             values = values.double() * 2.0**-source.scale_bits
-        if name in ("tokens", "cos", "sin"):
+        if name in ("tokens", *BY_POSITION):
             values = values.flatten(0, 1)
         if name == "pick":
             values = values.flatten(1, 2)
@@ -105,7 +106,7 @@ def _step(fixed: Store, new: torch.Tensor, start: int, vocab: int) -> Store:
     out = dict(fixed)
     out["tokens"] = torch.nn.functional.one_hot(new, vocab)
     out["pick"] = torch.nn.functional.one_hot(torch.tensor([count - 1]), count)
-    for name in ("cos", "sin"):
+    for name in BY_POSITION:
         if name in out:
             out[name] = fixed[name][start : start + count]
     return out

@@ -10,11 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from zkcore.errors import ModelError
-from zkcore.ops.tables import FRACTION, PRECISE, fixed, rounded
+from zkcore.ops.tables import FRACTION, PI, PRECISE, fixed, rounded
 from zkcore.relation import Integers
 
 _ONE = 1 << FRACTION
-_PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
 
 
 # As Python writes a positive number.
@@ -67,7 +66,7 @@ def _llama3(spec: RopeSpec, frequency: Decimal) -> Decimal:
     """Low frequencies are divided by the factor, high ones kept, those between interpolated."""
     low, high = Decimal(spec.low_freq_factor), Decimal(spec.high_freq_factor)
     context = Decimal(spec.original_max_positions)
-    length = 2 * _PI / frequency
+    length = 2 * PI / frequency
     if length < context / high:
         return frequency
     if length > context / low:

@@ -59,6 +59,22 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
     return a * b
 
 
+def sum_of_squares(x: Tensor, factor: int) -> Tensor:
+    """factor * sum x^2, of each row."""
+    if factor * float(x.double().square().sum(-1).max()) >= _EXACT_INT:
+        raise RangeError("a sum of squares can leave 64-bit integers; lower model.hidden_bits")
+    return factor * (x * x).sum(-1)
+
+
+def scaled_rows(x: Tensor, factor: Tensor, gain: Tensor | None = None) -> Tensor:
+    """x * factor [* gain]: a factor for each row, a gain for each column."""
+    largest = x.abs().amax(-1).double() * factor.double() * (magnitude(gain) if gain is not None else 1)
+    if float(largest.max()) >= _EXACT_INT:
+        raise RangeError("a product can leave 64-bit integers; lower the scales")
+    scaled = x * factor[..., None]
+    return scaled if gain is None else scaled * gain
+
+
 def floor_sqrt_ratio(top: int, below: Tensor) -> Tensor:
     """floor(sqrt(top / below)) for below > 0. One Python integer a row: `top` may exceed 64 bits."""
     roots = [math.isqrt(top // n) for n in below.flatten().tolist()]

@@ -1,4 +1,5 @@
-"""Gated linear unit: y = round(act(gate) * up), the up projection taken as it is, not requantised."""
+"""Activations of an MLP, by table: alone, or as a gated linear unit: y = round(act(gate) * up), the up projection taken
+as it is, not requantised."""
 
 from __future__ import annotations
 
@@ -57,12 +58,7 @@ class Glu:
         return [self.name, s.bits, s.gate_acc, s.up_acc, s.gate, s.act, s.y, self.table().digest]
 
     def table(self) -> Table:
-        s = self.settings
-        values = self.activation.table(s.bits, s.gate, s.act)
-        top = 1 << s.bits - 1
-        name = f"{self.activation.name} {s.bits} {s.gate} {s.act}"
-        ranges = ((-top, top - 1), (int(values.min()), int(values.max())))
-        return Table(name, 2 * top, ranges, lambda: [_indices(s.bits), values])
+        return function_table(self.activation, self.settings.bits, self.settings.gate, self.settings.act)
 
     def outputs(self, inputs: Specs) -> Mapping[str, Output]:
         shape, bits = inputs["gate"].shape, self.settings.bits
@@ -93,6 +89,67 @@ class Glu:
         build.requantise(outputs["y"], letters, acc, s.act + s.up_acc - s.y)
 
 
+@dataclass(frozen=True)
+class ActivationSettings:
+    """Fractions are numbers of fraction bits. acc: of the input. index: of what the table is looked up at."""
+
+    bits: int
+    acc: int
+    index: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Activate:
+    """index = round(x / 2^s) indexes the activation's table, which ranges it; y is the entry, and stays virtual."""
+
+    activation: Activation
+    settings: ActivationSettings
+    cached: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"activation_{self.activation.name}"
+
+    def describe(self) -> list[object]:
+        s = self.settings
+        return [self.name, s.bits, s.acc, s.index, s.y, self.table().digest]
+
+    def table(self) -> Table:
+        return function_table(self.activation, self.settings.bits, self.settings.index, self.settings.y)
+
+    def outputs(self, inputs: Specs) -> Mapping[str, Output]:
+        shape = inputs["x"].shape
+        return {"index": committed(shape, self.settings.bits), "y": Output(shape)}
+
+    def forward(self, inputs: Arrays) -> Arrays:
+        from torch import as_tensor
+
+        from zkcore.ops import exact
+
+        s = self.settings
+        index = exact.fit(exact.rounded_shift(inputs["x"], s.acc - s.index), s.bits, "index", FIX)
+        values = as_tensor(self.table().columns[1], device=index.device)
+        return {"index": index, "y": values[index + (1 << s.bits - 1)]}
+
+    def real(self, inputs: Arrays) -> Arrays:
+        return {"index": inputs["x"], "y": self.activation.real(inputs["x"])}
+
+    def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
+        s, index, letters = self.settings, outputs["index"], "Iif"
+        build.requantise(index, letters, inputs["x"], s.acc - s.index, ranged=False)
+        build.lookup("table", self.table(), letters, [index[letters]], defines={"y": 1})
+
+
+def function_table(activation: Activation, bits: int, fraction_in: int, fraction_out: int) -> Table:
+    """Columns i, f(i), for all signed `bits`-bit i."""
+    values = activation.table(bits, fraction_in, fraction_out)
+    top = 1 << bits - 1
+    name = f"{activation.name} {bits} {fraction_in} {fraction_out}"
+    ranges = ((-top, top - 1), (int(values.min()), int(values.max())))
+    return Table(name, 2 * top, ranges, lambda: [_indices(bits), values])
+
+
 def _indices(bits: int) -> Integers:
     import numpy as np
 
@@ -105,4 +162,11 @@ def _silu_real(x: TorchTensor) -> TorchTensor:
     return silu(x)
 
 
+def _gelu_tanh_real(x: TorchTensor) -> TorchTensor:
+    from torch.nn.functional import gelu
+
+    return gelu(x, approximate="tanh")
+
+
 SILU = Activation("silu", tables.silu, _silu_real)
+GELU_TANH = Activation("gelu_tanh", tables.gelu_tanh, _gelu_tanh_real)

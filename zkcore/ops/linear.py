@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zkcore.graph.builder import Builder
+from zkcore.graph.public import Ones
 from zkcore.graph.tensor import Output, Specs
 from zkcore.relation import Relation
 
@@ -46,6 +47,60 @@ class Contract:
 
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
         build.einsum("y", self.spec, inputs["x"], inputs["w"])
+
+
+@dataclass(frozen=True)
+class Bias:
+    """y = x + bias, the same at every position. `axes`: letters of x and of the bias, e.g. "hIid,hd"."""
+
+    axes: str
+    name: str = "bias"
+    cached: Mapping[str, int] = field(default_factory=dict)
+
+    def describe(self) -> list[object]:
+        return [self.name, self.axes]
+
+    def outputs(self, inputs: Specs) -> Mapping[str, Output]:
+        return {"y": Output(inputs["x"].shape)}
+
+    def forward(self, inputs: Arrays) -> Arrays:
+        whole, own = self.axes.replace(POSITION, "p").split(",")
+        shape = [inputs["x"].shape[k] if x in own else 1 for k, x in enumerate(whole)]
+        return {"y": inputs["x"] + inputs["bias"].reshape(shape)}
+
+    real = forward
+
+    def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
+        """The sum is of tensors with all axes: the bias is repeated on real cells only."""
+        whole, own = self.axes.split(",")
+        missing = "".join(x for x in whole if x not in own)
+        shape = tuple(inputs["x"].shape[whole.index(x)] for x in missing)
+        ones = build.public(f"ones {shape}", Ones(shape))
+        repeated = build.einsum("repeated", f"{own},{missing}->{whole}", inputs["bias"], ones)
+        build.linear("y", whole, inputs["x"][whole] + repeated[whole])
+
+
+@dataclass(frozen=True)
+class Add:
+    """y = a + b, at one scale."""
+
+    name: str = "add"
+    cached: Mapping[str, int] = field(default_factory=dict)
+
+    def describe(self) -> list[object]:
+        return [self.name]
+
+    def outputs(self, inputs: Specs) -> Mapping[str, Output]:
+        return {"y": Output(inputs["a"].shape)}
+
+    def forward(self, inputs: Arrays) -> Arrays:
+        return {"y": inputs["a"] + inputs["b"]}
+
+    real = forward
+
+    def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
+        axes = "abcdefgh"[: len(inputs["a"].shape)]
+        build.linear("y", axes, inputs["a"][axes] + inputs["b"][axes])
 
 
 @dataclass(frozen=True)

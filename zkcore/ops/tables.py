@@ -15,6 +15,7 @@ from zkcore.relation import Integers, Table
 
 FRACTION = 192
 _ONE = 1 << FRACTION
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
 PRECISE = Context(prec=140, rounding=ROUND_HALF_EVEN)  # nothing is taken over from the caller's context
 
 
@@ -64,12 +65,40 @@ def exp_table(index_bits: int, fraction: int, log2_scale: int, head_dim: int) ->
     return Table(name, size, ((0, size - 1), (0, 1 << fraction), (0, 1)), make)
 
 
+def units(value: str, fraction: int) -> int:
+    """A positive number in units of 2^-fraction, at least one."""
+    with localcontext(PRECISE):
+        return max(1, int((Decimal(value) * Decimal(2) ** fraction).to_integral_value()))
+
+
 @cache
 def silu(bits: int, fraction_in: int, fraction_out: int) -> Integers:
     """round(2^out x / (1 + exp(-x))), x = i / 2^in, for all signed `bits`-bit i."""
-    top = 1 << bits - 1
-    decay = powers(_decay(Decimal(2) ** -fraction_in), top + 1)
-    values = []
+    decay = powers(_decay(Decimal(2) ** -fraction_in), (1 << bits - 1) + 1)
+    return _gated(decay, fraction_in, fraction_out)
+
+
+@cache
+def gelu_tanh(bits: int, fraction_in: int, fraction_out: int) -> Integers:
+    """GELU by its tanh formula (Hendrycks, Gimpel 2016), which equals x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))),
+    rounded as `silu` is.
+
+    The exponent is a cubic in i: each factor's ratio to the next is the next factor's, down to a constant. All are
+    below 1, so that after n steps no more than n^3 units of 2^-192 are lost."""
+    with localcontext(PRECISE):
+        h, scale = Decimal(2) ** -fraction_in, 2 * (2 / PI).sqrt()
+        linear, cubic = scale * h, scale * Decimal("0.044715") * h**3
+    first, second, third = (_decay(x) for x in (linear + cubic, 6 * cubic, 6 * cubic))
+    decay = [_ONE]
+    for _ in range(1 << bits - 1):
+        decay.append(decay[-1] * first >> FRACTION)
+        first, second = first * second >> FRACTION, second * third >> FRACTION
+    return _gated(decay, fraction_in, fraction_out)
+
+
+def _gated(decay: list[int], fraction_in: int, fraction_out: int) -> Integers:
+    """round(2^out x / (1 + decay(x))) for x = i / 2^in: decay[|i|] is that of |i|, and its inverse that of -|i|."""
+    values, top = [], len(decay) - 1
     for i in range(-top, top):
         e = decay[abs(i)]
         sigmoid_numerator = e if i < 0 else _ONE

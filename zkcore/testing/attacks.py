@@ -19,7 +19,8 @@ from zkcore.graph.model import ModelGraph, Node, Ref
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.ops.attention import Attention, AttentionSettings
-from zkcore.ops.glu import Glu, GluSettings
+from zkcore.ops.glu import Activate, ActivationSettings, Glu, GluSettings
+from zkcore.ops.layernorm import LayerNorm
 from zkcore.ops.requantise import Requantise, Residual
 from zkcore.ops.rmsnorm import RmsNorm
 from zkcore.testing.toolbox import Lie
@@ -47,12 +48,28 @@ def requantised(accumulator: str, shift: int, base: str = "") -> Lie:
 
 def rmsnorm(op: RmsNorm, prefix: str) -> Lies:
     def inverse(array: Array, witness: Witness) -> Array:
-        squares = cells(witness, f"{prefix}n")
-        top = witness.system.tensors[f"{prefix}y"].shape[-1] << 2 * op.k
-        roots = [math.isqrt(top // n) if n > 0 else 0 for n in squares.ravel()]
-        return arrays.from_objects(witness.kernels, np.array(roots, dtype=object).reshape(squares.shape))
+        return inverse_root(witness, f"{prefix}n", witness.system.tensors[f"{prefix}y"].shape[-1] << 2 * op.k)
 
     return {"inverse": inverse, "y": requantised(f"{prefix}acc", op.shift)}
+
+
+def layernorm(op: LayerNorm, prefix: str) -> Lies:
+    def inverse(array: Array, witness: Witness) -> Array:
+        return inverse_root(witness, f"{prefix}n", 1 << 2 * op.k)
+
+    return {"inverse": inverse, "y": requantised(f"{prefix}acc", op.shift)}
+
+
+def inverse_root(witness: Witness, name: str, top: int) -> Array:
+    """floor(sqrt(top / n)), and 0 where a lie has made n negative."""
+    below = cells(witness, name)
+    roots = [math.isqrt(top // n) if n > 0 else 0 for n in below.ravel()]
+    return arrays.from_objects(witness.kernels, np.array(roots, dtype=object).reshape(below.shape))
+
+
+def activation(s: ActivationSettings, prefix: str, x: str) -> Lies:
+    """`x`: the tensor it requantises."""
+    return {"index": requantised(x, s.acc - s.index)}
 
 
 def glu(s: GluSettings, prefix: str, gate: str) -> Lies:
@@ -120,6 +137,10 @@ def _of(node: Node, prefix: str, inputs: Mapping[str, str]) -> Lies:
         return {"y": requantised(inputs["x"], op.shift, inputs["base"])}
     if isinstance(op, RmsNorm):
         return rmsnorm(op, prefix)
+    if isinstance(op, LayerNorm):
+        return layernorm(op, prefix)
+    if isinstance(op, Activate):
+        return activation(op.settings, prefix, inputs["x"])
     if isinstance(op, Glu):
         return glu(op.settings, prefix, inputs["gate"])
     if isinstance(op, Attention):

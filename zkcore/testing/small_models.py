@@ -13,8 +13,9 @@ from zkcore.graph.arrays import Array
 from zkcore.graph.model import ModelGraph
 from zkcore.graph.system import System
 from zkcore.models import passes
+from zkcore.models.decoder import DecoderArchitecture
 from zkcore.models.family import Sequence
-from zkcore.models.llama import Llama, LlamaArchitecture
+from zkcore.models.llama import llama
 from zkcore.models.quantisation import Quantisation
 from zkcore.models.rope import RopeSpec
 from zkcore.plugins import build_registry
@@ -43,8 +44,8 @@ class SmallLlama:
         return build_registry(self.plugins)
 
     @property
-    def architecture(self) -> LlamaArchitecture:
-        return LlamaArchitecture(
+    def architecture(self) -> DecoderArchitecture:
+        return DecoderArchitecture(
             family="llama",
             vocab_size=23,
             layers=self.layers,
@@ -85,7 +86,7 @@ class SmallLlama:
         )
 
     def graph(self, sequence: Sequence) -> ModelGraph:
-        return Llama().graph(self.architecture, self.quantisation, self.registry, sequence)
+        return llama().graph(self.architecture, self.quantisation, self.registry, sequence)
 
     def weights(self, seed: int = 3) -> dict[str, Array]:
         """Layer by layer; the same numbers whatever the attention op's shapes."""
@@ -98,7 +99,7 @@ class SmallLlama:
     def answer(self, prompt: tuple[int, ...], count: int = 1) -> Sequence:
         """A greedy continuation."""
         weights = {n: torch.from_numpy(w) for n, w in self.weights().items()}
-        new = passes.generate(Llama(), self.architecture, self.quantisation, self.registry, weights, prompt, count)
+        new = passes.generate(llama(), self.architecture, self.quantisation, self.registry, weights, prompt, count)
         return Sequence(prompt + new, len(prompt))
 
     def prepare(self, strategy: Strategy, sequence: Sequence) -> tuple[System, dict[str, Array]]:
