@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +87,10 @@ def prove(
     codec = owner.public.codec
     tokens = codec.encode(prompt)
     reporter.stage("generate")
-    sequence = owner.generate(tokens, max_new_tokens, lambda n: reporter.stage("generate", f"token {n}"))
+    sequence = owner.generate(tokens, max_new_tokens, lambda n: _token(reporter, n, max_new_tokens))
     expected = _expected(owner.public.setup, sequence, nonce, reporter, bool(accumulate)) if estimate else None
-    made = prover.prove(owner, sequence, nonce, cache_dir(), _stages(reporter), defer=bool(accumulate))
+    reporter.expect({s.name: s.seconds for s in expected.stages} if expected else {})
+    made = prover.prove(owner, sequence, nonce, cache_dir(), reporter.stage, defer=bool(accumulate))
     reporter.stage("write")
     written = files.Written(Path(out), made.data)
     if accumulate and made.carried:
@@ -124,7 +125,7 @@ def verify(
     data = files.read(Path(proof), "proof", files.MAX_PROOF)
     settled = files.read(Path(settlement), "settlement") if settlement else None
     expected = verifier.Expected(prompt, expect_text, nonce)
-    done = verifier.verify(model, data, expected, cache_dir(), _stages(reporter), settlement=settled)
+    done = verifier.verify(model, data, expected, cache_dir(), reporter.stage, settlement=settled)
     accepted = done.statement
     reporter.close()
     return Accepted(
@@ -201,8 +202,8 @@ def inspect(file: Path) -> dict[str, Any]:
     return inspection.describe(Path(file))
 
 
-def _stages(reporter: Reporter) -> Callable[[str], None]:
-    return lambda name: reporter.stage(name)
+def _token(reporter: Reporter, count: int, most: int) -> None:
+    reporter.stage("generate", f"token {count}/{most}", count, most)
 
 
 class _Counted:
@@ -212,11 +213,11 @@ class _Counted:
         self._reporter, self._work = reporter, dict[str, dict[str, int]]()
         self._running: tuple[str, dict[str, int]] | None = None
 
-    def stage(self, name: str, detail: str = "") -> None:
+    def stage(self, name: str, detail: str = "", done: int = 0, total: int = 0) -> None:
         if not self._running or self._running[0] != name:
             self.close()
             self._running = name, native.load().counters()
-        self._reporter.stage(name, detail)
+        self._reporter.stage(name, detail, done, total)
 
     def close(self) -> dict[str, dict[str, int]]:
         if self._running:

@@ -19,6 +19,7 @@ from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.polynomial.point import box, num_vars
+from zkcore.progress import Progress, layer, layers_in, silent
 from zkcore.relation import Expr, Relation
 from zkcore.subprotocols import einsum
 from zkcore.subprotocols.lookup import Definition, LookupArgument
@@ -27,12 +28,7 @@ from zkcore.subprotocols.session import Session
 from zkcore.transcript.rounds import weighted
 from zkcore.transcript.transcript import Transcript
 
-Progress = Callable[[str], None]
 Work = dict[str, int]
-
-
-def silent(stage: str) -> None:
-    """No progress reports."""
 
 
 @dataclass
@@ -58,8 +54,11 @@ class Driver:
             if tensor.name in self.weights and self.weights[tensor.name].layout.shape != tensor.shape:
                 raise GraphError(f"{tensor.name}: committed in another shape")
         session = Session(system, t, witness, lambda name, shape, make: self._commit(t, name, shape, make))
+        layers = layers_in(system.tensors)
         self._stage(t, "commit")
-        for tensor in system.of_kind("committed"):
+        tensors = system.of_kind("committed")
+        for k, tensor in enumerate(tensors):
+            self.progress("commit", layer(tensor.name, layers), k, len(tensors))
             self._commit(t, tensor.name, tensor.shape, partial(_array, session, tensor.name))
         self._stage(t, "lookups")
         self._lookups(session)
@@ -67,7 +66,7 @@ class Driver:
         for relation in system.relations:
             if relation.kind == "zero":
                 _zero(session, relation)
-        definitions = self._backward(session)
+        definitions = self._backward(session, layers)
         self._stage(t, "definitions")
         self.argument.define(session, definitions)
         self._stage(t, "open")
@@ -100,9 +99,11 @@ class Driver:
             self.argument.check(session, [r for r in relations if r.group == group], group)
         self._group = ""
 
-    def _backward(self, session: Session) -> list[Definition]:
+    def _backward(self, session: Session, layers: int) -> list[Definition]:
         definitions: list[Definition] = []
-        for relation in reversed(session.system.relations):
+        steps = session.system.relations
+        for k, relation in enumerate(reversed(steps)):
+            self.progress("backward", layer(relation.name, layers), k, len(steps))
             for column, out in enumerate(relation.outs, 1):
                 claims = session.ledger.take(out)
                 if relation.kind == "lookup":

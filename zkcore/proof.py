@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zkcore.errors import FormatError, UsageError
+from zkcore.interrupts import undisturbed
 from zkcore.statement import COMPLETE, FORMAT_VERSION, canonical, parse_json
 
 PROOF_MAGIC, COMMITMENT_MAGIC = b"ZKCPROOF", b"ZKCMODEL"
@@ -90,7 +91,7 @@ class Written:
 
 
 def write(*written: Written) -> None:
-    """All to temporary names beside them, then renamed: never half a file."""
+    """All to temporary names beside them, then renamed together: never half a file, nor one without the others."""
     staged: list[tuple[Path, Path]] = []
     path = Path()
     try:
@@ -98,8 +99,9 @@ def write(*written: Written) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             staged.append((_temporary(path), path))
             _store(staged[-1][0], data, 0o600 if private else 0o666)
-        for temporary, path in staged:
-            os.replace(temporary, path)
+        with undisturbed():
+            for temporary, path in staged:
+                os.replace(temporary, path)
     except (OSError, ValueError) as e:
         raise UsageError(f"{path}: cannot be written: {getattr(e, 'strerror', None) or e}") from None
     finally:

@@ -13,13 +13,14 @@ from safetensors import SafetensorError, safe_open
 from zkcore import proof as files
 from zkcore import public
 from zkcore.accumulator import Carried
-from zkcore.backward import Driver, Progress, Work, silent
+from zkcore.backward import Driver, Work
 from zkcore.errors import FormatError, UsageError
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
 from zkcore.models import passes
 from zkcore.models.checkpoint import tensors_digest
 from zkcore.models.family import Sequence
+from zkcore.progress import Progress, silent
 from zkcore.public import PublicFile
 from zkcore.settlement import Entry
 from zkcore.setup import toolbox
@@ -93,7 +94,7 @@ def prove(
     progress("forward")
     graph = setup.graph(sequence)
     system = setup.expand(graph)
-    given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights))
+    given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights, progress))
     given.update(setup.arrange({n: w.numpy() for n, w in owner.weights.items()}))
     witness = Witness(system, tools.kernels, given, tamper)
     opening = DEFERRED if defer else COMPLETE

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from zkcore import compatibility
 from zkcore import config as configuration
-from zkcore.backward import Driver, Progress, silent
+from zkcore.backward import Driver
 from zkcore.commitment.layout import count_rows
 from zkcore.commitment.scheme import Commitment, CommitmentScheme
 from zkcore.config import Config
@@ -27,6 +27,7 @@ from zkcore.models.family import Architecture, ModelFamily
 from zkcore.models.family import Sequence as Tokens
 from zkcore.models.quantisation import Quantisation
 from zkcore.plugins import build_registry
+from zkcore.progress import Progress, silent
 from zkcore.registry import Registry
 from zkcore.statement import ModelStatement
 from zkcore.strategy.strategy import Strategy

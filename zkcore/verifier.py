@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from zkcore import proof as files
-from zkcore.backward import Progress, Work, silent
+from zkcore.backward import Work
 from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError
 from zkcore.models.family import Sequence
+from zkcore.progress import Progress, silent
 from zkcore.public import PublicFile, building
 from zkcore.settlement import Entry, check
 from zkcore.setup import toolbox

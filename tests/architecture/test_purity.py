@@ -42,6 +42,7 @@ EXCEPTIONS = {
     ("zkcore.models.config_json", "_Rope"): "reads a checkpoint's config.json; a commitment's header has decimal text",
     ("zkcore.models.config_json", "_Config"): "reads a checkpoint's config.json",
     ("zkcore.models.gpt2", "_Config"): "reads a checkpoint's config.json",
+    ("zkcore.models.layout", "weights"): "a checkpoint's real weights, when a model is committed to",
     ("zkcore.models.quantisation", "fraction"): "chooses scales, when a model is committed to",
     ("zkcore.models.quantisation", "choose"): "chooses scales",
     ("zkcore.models.quantisation", "_index_bits"): "chooses scales",

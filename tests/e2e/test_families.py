@@ -16,6 +16,7 @@ from zkcore.errors import ModelError, PluginError, ProofRejected
 from zkcore.models import passes
 from zkcore.models.decoder import DecoderArchitecture
 from zkcore.models.family import Sequence
+from zkcore.models.shapes import SHAPES
 from zkcore.plugins import build_registry
 
 PROMPT = "The old mill stands"
@@ -26,8 +27,8 @@ calibration: {tokens: 256, window: 64}
 """
 SIZES: dict[str, Any] = {
     "vocab_size": 280,
-    "hidden_size": 30,
-    "intermediate_size": 40,
+    "hidden_size": 36,
+    "intermediate_size": 41,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -89,7 +90,7 @@ def each_family(function: Any) -> Any:
 def test_the_integer_model_is_close_to_transformers(committed: Any, name: str) -> None:
     model, commitment = committed(name)
     owner = prover.Owner.load(commitment)
-    window = owner.public.codec.encode(TEXT[:120])
+    window = owner.public.codec.encode(TEXT[:120])[: owner.public.setup.architecture.max_positions]
     [exact] = evaluation.float_logits(model, [window])
     error = (exact - evaluation.integer_logits(owner.public.setup, owner.weights, window)) / exact.std()
     worst, usual = float(error.abs().max()), float(error.square().mean().sqrt())
@@ -129,7 +130,7 @@ def test_gpt2_as_the_hub_keeps_it(committed: Any, tmp_path: Path) -> None:
     save_file(bare, tmp_path / "model.safetensors", {"format": "pt"})
     found = [_weights(p) for p in (model, tmp_path)]
     assert found[0].keys() == found[1].keys()
-    assert all(bool((w == found[1][n]).all()) for n, w in found[0].items())
+    assert all(w.allclose(found[1][n]) for n, w in found[0].items())
 
 
 def _weights(directory: Path) -> dict[str, Any]:
@@ -204,6 +205,12 @@ def test_what_is_not_supported_is_named(changes: dict[str, Any], said: str) -> N
 def test_what_gpt2_may_not_be(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         architecture(FAMILIES["gpt2"]().to_dict() | changes)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_known_shape_is_a_model(name: str) -> None:
+    found = architecture(dict(SHAPES[name]))
+    assert found.max_positions >= 1024
 
 
 @pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "gemma2", "gemma3_text", "mamba", "gpt_neox"])

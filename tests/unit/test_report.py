@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
 
-from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, RichReporter, StageTime, peak_memory
+from zkcore.errors import UsageError
+from zkcore.report.bars import RichReporter
+from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, StageTime, peak_memory
 from zkcore.report.tables import plain, printable, section_tables, stage_table
+from zkcore.report.trace import TraceReporter
 
 
 class Clock:
@@ -51,6 +55,55 @@ def test_json_events(capsys: pytest.CaptureFixture[str]) -> None:
     assert begin == {"event": "begin", "stage": "forward", "detail": "a\nb"}
     assert (end["event"], end["name"], end["seconds"]) == ("end", "forward", 1.0)
     assert 2**20 < end["peak_memory"] <= peak_memory() < 2**40
+
+
+def test_json_says_where_a_stage_is_once(capsys: pytest.CaptureFixture[str]) -> None:
+    report = JsonReporter(Clock())
+    for step in range(6):
+        report.stage("backward", f"layer {step // 2 + 1}/3", step, 6)
+    report.close()
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(e["event"], e.get("detail")) for e in events[:-1]] == [
+        ("begin", "layer 1/3"),
+        ("progress", "layer 2/3"),
+        ("progress", "layer 3/3"),
+    ]
+    assert (events[1]["done"], events[1]["total"]) == (2, 6)
+
+
+def test_rich_progress_says_what_is_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    report = RichReporter()
+    report.expect({"commit": 600.0, "backward": 60.0})
+    report.stage("commit", "layer 1/8", 1, 8)
+    report._bar().refresh()
+    report.close()
+    said = capsys.readouterr().err
+    assert "commit  layer 1/8" in said
+    assert "9:5" in said.partition("left")[0] or "10:5" in said  # of both stages, or of the first
+
+
+def test_a_trace_has_stages_and_what_is_within(tmp_path: Path) -> None:
+    clock = Clock()
+    report = TraceReporter(QuietReporter(clock), tmp_path / "t.json", clock)
+    report.stage("forward")
+    for step in range(4):
+        report.stage("commit", f"layer {step // 2 + 1}/2", step, 4)
+    report.note("a note")
+    report.close()
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    slices = {e["name"]: (e["ts"], e["ts"] + e["dur"]) for e in events if e["ph"] == "X"}
+    assert list(slices) == ["forward", "layer 1/2", "layer 2/2", "commit"]
+    assert slices["forward"][1] <= slices["commit"][0] <= slices["layer 1/2"][0]
+    assert slices["layer 1/2"][1] <= slices["layer 2/2"][0] < slices["layer 2/2"][1] <= slices["commit"][1]
+    assert [e["name"] for e in events if e["ph"] == "i"] == ["a note"]
+    assert [s.name for s in report.stages] == ["forward", "commit"]
+
+
+def test_a_trace_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        TraceReporter(QuietReporter(), tmp_path)
 
 
 def test_rich_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

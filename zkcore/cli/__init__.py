@@ -1,4 +1,5 @@
-"""The command line. Exit codes: 0 done or accepted, 1 rejected, 2 cannot be carried out, 3 a bug of ours."""
+"""The command line. Exit codes: 0 done or accepted, 1 rejected, 2 cannot be carried out, 3 a bug of ours; 130 and 143
+after an interrupt (Ctrl-C) and a request to end."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import NoReturn
 from zkcore.cli import studies  # noqa: F401 - registers its commands
 from zkcore.cli.commands import app
 from zkcore.cli.output import Output
+from zkcore.interrupts import ending
 
 TRACEBACK = "ZKCORE_TRACEBACK"  # set: errors come with their traceback
 
@@ -19,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     output = Output()
     _print_anything()
     try:
-        app(args=argv, prog_name="zkcore", obj=output)
+        with ending():
+            app(args=argv, prog_name="zkcore", obj=output)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise

@@ -36,9 +36,10 @@ def options(
     ctx: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="One JSON line per event.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Write a Chrome trace, for ui.perfetto.dev.")] = None,
 ) -> None:
     output: Output = ctx.ensure_object(Output)
-    output.json, output.quiet = json, quiet
+    output.json, output.quiet, output.trace = json, quiet, trace
 
 
 @app.command()

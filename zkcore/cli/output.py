@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkcore.errors import ConfigError, NotSettled, ProofRejected, WitnessError, ZkcoreError
-from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, RichReporter, emit
+from zkcore.report.bars import RichReporter
+from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, emit
 from zkcore.report.tables import console, printable
+from zkcore.report.trace import TraceReporter
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,11 +27,14 @@ class Output:
 
     json: bool = False
     quiet: bool = False
+    trace: Path | None = None
 
     @contextmanager
     def reporting(self) -> Iterator[Reporter]:
         """A reporter that is closed whatever happens, so that errors are printed below its last line."""
-        report = JsonReporter() if self.json else QuietReporter() if self.quiet else RichReporter()
+        report: Reporter = JsonReporter() if self.json else QuietReporter() if self.quiet else RichReporter()
+        if self.trace:
+            report = TraceReporter(report, self.trace)
         try:
             yield report
         finally:

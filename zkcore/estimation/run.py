@@ -63,7 +63,9 @@ class _Clock:
     kernels: CountingKernels
     stages: list[tuple[str, dict[str, OneVerb], float]] = field(default_factory=list)
 
-    def __call__(self, name: str) -> None:
+    def __call__(self, name: str, detail: str = "", done: int = 0, total: int = 0) -> None:
+        if self.stages and self.stages[-1][0] == name:
+            return
         meter, tally = self.kernels.meter, self.kernels.tally.snapshot()
         tally["copies"] = OneVerb(meter.copies, meter.written)
         self.stages.append((name, tally, time.perf_counter()))

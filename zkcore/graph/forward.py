@@ -27,7 +27,8 @@ def reals(node: Node, inputs: Mapping[str, TorchTensor]) -> Mapping[str, TorchTe
 @dataclass
 class Run:
     """One forward pass. `publics`: position axes flattened to one. `cache`: K and V of earlier positions, extended in
-    place. `keep`: which tensors stay in `store` (a generator keeps none of the layers')."""
+    place. `keep`: which tensors stay in `store` (a generator keeps none of the layers'). `entered`: told of each stage
+    of the graph, with the number of those before it."""
 
     graph: ModelGraph
     weights: Mapping[str, TorchTensor]
@@ -36,6 +37,7 @@ class Run:
     cache: Store | None = None
     keep: Callable[[str], bool] = lambda name: True
     store: Store = field(default_factory=dict)
+    entered: Callable[[int, str], None] = lambda count, scope: None
 
     def until(self, last: Ref) -> TorchTensor:
         """Run up to the node that makes `last`, in the epilogue."""
@@ -47,7 +49,8 @@ class Run:
 
     def _run(self, last: Ref | None) -> TorchTensor:
         carry: TorchTensor | None = None
-        for scope, stage in self.graph.stages():
+        for count, (scope, stage) in enumerate(self.graph.stages()):
+            self.entered(count, scope)
             local: Store = {}
             for node in stage.nodes:
                 self._node(scope, node, local, carry)

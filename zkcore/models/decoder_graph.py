@@ -244,5 +244,6 @@ def observed(a: DecoderArchitecture) -> Mapping[str, str]:
         **dict.fromkeys(carried, "hidden"),
         **{f"{name}.y": name for name in (*own, *extra)},
         "attention.t": "score_spread",
+        "head_biased.y" if "head" in a.biases else "logits.y": "logits",
         **mlp,
     }

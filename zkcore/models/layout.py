@@ -100,8 +100,9 @@ def _layer(a: DecoderArchitecture, layout: Layout, parts: Parts) -> Iterator[tup
     for name in (n for n in PROJECTIONS if n in parts):
         w, norm = parts[name], NORM_BEFORE.get(name)
         folded = (w * (parts[norm] + layout.gain_offset) if norm else w).t()
+        inputs = (a.heads, a.head_dim) if name == "o" else folded.shape[:1]
         outputs = (heads[name], a.head_dim) if name in heads else folded.shape[1:]
-        yield name, folded.reshape((a.heads, a.head_dim) if name == "o" else folded.shape[:1] + outputs)
+        yield name, folded.reshape((*inputs, *outputs))
         if name in a.biases:
             through = w @ parts[f"{norm}_bias"] if f"{norm}_bias" in parts else 0
             yield f"{name}_bias", (parts[f"{name}_bias"] + through).reshape(outputs)

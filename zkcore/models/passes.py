@@ -12,6 +12,7 @@ from zkcore.graph.forward import Run, Store, integers, reals
 from zkcore.graph.model import ModelGraph
 from zkcore.models.family import Architecture, ModelFamily, Ops, Sequence
 from zkcore.models.quantisation import Quantisation
+from zkcore.progress import Progress, layer, silent
 
 Weights = Mapping[str, torch.Tensor]
 BY_POSITION = ("cos", "sin", "places")  # public tensors that say what depends on a position alone
@@ -32,9 +33,14 @@ def publics(graph: ModelGraph, real: bool = False) -> Store:
     return out
 
 
-def witness(graph: ModelGraph, weights: Weights) -> Store:
+def witness(graph: ModelGraph, weights: Weights, progress: Progress = silent) -> Store:
     """Every tensor that ops compute, in integers."""
-    return Run(graph, weights, publics(graph), integers).all()
+    total = graph.layers + 2
+
+    def entered(count: int, scope: str) -> None:
+        progress("forward", layer(scope, graph.layers), count, total)
+
+    return Run(graph, weights, publics(graph), integers, entered=entered).all()
 
 
 def observe(

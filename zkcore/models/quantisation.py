@@ -49,14 +49,18 @@ def choose(
     epsilon: float,
     max_positions: int,
 ) -> Quantisation:
-    """From the largest magnitudes seen. `activations` has "hidden", "hidden_rms", "score_spread" (nats) and the kinds
-    that are requantised; `weights` the largest weight of each kind (the embedding lives at the hidden scale)."""
+    """From the largest magnitudes seen. `activations` has "hidden", "hidden_rms", "score_spread" (nats), "logits" and
+    the kinds that are requantised; `weights` the largest weight of each kind (the embedding lives at the hidden
+    scale)."""
     room = calibration.headroom_bits
-    own = ("hidden", "hidden_rms", "score_spread", "embedding")
+    own = ("hidden", "hidden_rms", "score_spread", "logits")
     hidden = min(
         fraction(bits.hidden_bits, activations["hidden"], room), fraction(bits.hidden_bits, weights["embedding"])
     )
     chosen = {k: fraction(bits.activation_bits, v, room) for k, v in activations.items() if k not in own}
+    if "logits" in activations:  # two of them differ by twice the largest at most
+        head = fraction(bits.weight_bits, weights["head"]) if "head" in weights else hidden
+        chosen["final"] = min(chosen["final"], fraction(bits.logit_bits, activations["logits"], room) - head)
     half = (head_dim.bit_length() - 1) // 2
     spare = max(0, chosen["q"] + chosen["k"] + half - bits.attention.step_bits - bits.table_bits)
     chosen["q"], chosen["k"] = chosen["q"] - (spare + 1) // 2, chosen["k"] - spare // 2

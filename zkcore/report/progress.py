@@ -8,10 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+from typing import Any, Protocol
 
 Clock = Callable[[], float]
 
@@ -34,13 +31,26 @@ class Reporter(Protocol):
         """The finished ones."""
         ...
 
-    def stage(self, name: str, detail: str = "") -> None:
-        """A stage begins; `detail` tells runs of one stage apart, such as "layer 3/32"."""
+    def stage(self, name: str, detail: str = "", done: int = 0, total: int = 0) -> None:
+        """A stage begins, or goes on: `detail` tells its parts apart, such as "layer 3/32"; `done` of `total` steps are
+        over, where that is known."""
+        ...
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """What stages to come will take, as far as one can tell."""
         ...
 
     def note(self, text: str) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How far a stage is; no total: nobody knows."""
+
+    done: int = 0
+    total: int = 0
 
 
 class QuietReporter:
@@ -51,14 +61,17 @@ class QuietReporter:
         self._clock = clock
         self._running: tuple[str, float] | None = None
 
-    def stage(self, name: str, detail: str = "") -> None:
+    def stage(self, name: str, detail: str = "", done: int = 0, total: int = 0) -> None:
         """Runs of one stage that follow each other count as one."""
         if self._running and self._running[0] == name:
-            self._detailed(name, detail)
+            self._detailed(name, detail, Steps(done, total))
             return
         self._end()
         self._running = (name, self._clock())
         self._begun(name, detail)
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Nobody waits."""
 
     def note(self, text: str) -> None:
         """Nobody listens."""
@@ -77,7 +90,7 @@ class QuietReporter:
     def _begun(self, name: str, detail: str) -> None:
         """A stage began."""
 
-    def _detailed(self, name: str, detail: str) -> None:
+    def _detailed(self, name: str, detail: str, steps: Steps) -> None:
         """A running stage says how far it is."""
 
     def _ended(self, done: StageTime) -> None:
@@ -90,73 +103,24 @@ def emit(event: str, *, stderr: bool = False, **content: Any) -> None:
 
 
 class JsonReporter(QuietReporter):
-    """One JSON line per event."""
+    """One JSON line per event; of a running stage, when it comes to another layer or token."""
+
+    _last = ""
 
     def note(self, text: str) -> None:
         emit("note", text=text)
 
     def _begun(self, name: str, detail: str) -> None:
         emit("begin", stage=name, detail=detail)
+        self._last = detail
 
-    def _detailed(self, name: str, detail: str) -> None:
-        self._begun(name, detail)
+    def _detailed(self, name: str, detail: str, steps: Steps) -> None:
+        if detail and detail != self._last:
+            emit("progress", stage=name, detail=detail, **asdict(steps))
+            self._last = detail
 
     def _ended(self, done: StageTime) -> None:
         emit("end", **asdict(done), peak_memory=peak_memory())
-
-
-class RichReporter(QuietReporter):
-    """A line per stage on stderr: its name, the time it takes, the most memory used so far."""
-
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
-        super().__init__(clock)
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def note(self, text: str) -> None:
-        self._bar().console.print(_plain(text), markup=False, highlight=False)
-
-    def close(self) -> None:
-        super().close()
-        if self._progress:
-            self._progress.stop()
-            self._progress = None
-
-    def _bar(self) -> Progress:
-        if self._progress is None:
-            self._progress = _progress()
-            self._progress.start()
-        return self._progress
-
-    def _begun(self, name: str, detail: str) -> None:
-        self._task = self._bar().add_task(_label(name, detail), total=None, memory="")
-
-    def _detailed(self, name: str, detail: str) -> None:
-        if self._task is not None:
-            self._bar().update(self._task, description=_label(name, detail))
-
-    def _ended(self, done: StageTime) -> None:
-        if self._task is not None:
-            memory = f"{peak_memory() / 2**20:,.0f} MiB"
-            self._bar().update(self._task, description=_label(done.name, ""), total=1, completed=1, memory=memory)
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("{task.fields[memory]}", style="dim"), console=Console(stderr=True))
-
-
-def _label(name: str, detail: str) -> str:
-    return _plain(f"{name}  {detail}" if detail else name)
-
-
-def _plain(text: str) -> str:
-    from zkcore.report.tables import printable
-
-    return printable(text)
 
 
 def peak_memory() -> int:
