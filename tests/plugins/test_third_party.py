@@ -113,7 +113,8 @@ def test_installed_is_not_enough_it_must_be_named(place: Path, site: Path) -> No
     options = ("--config", place / "none.yaml", "--out", place / "unused")
     code, said = zkcore("commit", place / "model", *options, site=site)
     assert code == 2
-    assert "no mlp op is called 'gelu'; available: gelu_new (from zkcore), gelu_pytorch_tanh (from zkcore), silu" in said["lines"][0]
+    assert "no mlp op is called 'gelu'; available: " in said["lines"][0]
+    assert "silu (from zkcore)" in said["lines"][0]
     assert not (place / "unused").exists()
 
 
