@@ -48,7 +48,7 @@ PROMPT = "The old mill stands where two"
 def merged(one: Choice, two: Choice) -> Choice:
     both = {k: v for k, v in two.items() if k in one}
     deeper = {k: merged(one[k], v) for k, v in both.items() if isinstance(v, Mapping)}
-    lists = {k: sorted({*one[k], *v}) for k, v in both.items() if isinstance(v, list)}
+    lists = {k: sorted({*one[k], *v}) for k, v in both.items() if k == "plugins"}
     return {**one, **two, **deeper, **lists}
 
 
