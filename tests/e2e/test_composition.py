@@ -145,3 +145,26 @@ def test_a_combination_that_cannot_work(name: str, model: Path, here: Path) -> N
     choice, said = IMPOSSIBLE[name]
     parsed = config.parse(choice, "test")
     refused(lambda: api.commit(model, parsed, here / "x"), ConfigError, "do not go together", *said)
+
+
+RATIOS = {"64/8": (16, 2), "32/8": (16, 4), "128/8": (32, 2), "MQA": (8, 1)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_the_ratios_of_published_models(ratio: str, tmp_path: Path, generator_cache: Path) -> None:
+    """A checkpoint with as many query heads per key head: both arms give one answer, and the grouped one is smaller."""
+    heads, keys = RATIOS[ratio]
+    sizes = {"num_attention_heads": heads, "num_key_value_heads": keys, "head_dim": 4, "num_hidden_layers": 1}
+    model, texts, sizes_of = write_checkpoint(tmp_path / "model", **sizes), [], []
+    for attention in ("gqa", "attention"):
+        place = tmp_path / attention
+        choice = chosen(("per_layer", attention, "logup_gkr", "integers"), {"zero_knowledge": False})
+        api.commit(model, config.parse(choice, "test"), place)
+        done = api.prove(place, PROMPT, 3, place / "a.zkp")
+        assert api.verify(place / "a.zkp", place / "public.zkc", prompt=PROMPT, expect_text=done.text).tokens == 3
+        texts.append(done.text)
+        sizes_of.append(done.proof_bytes)
+    print(f"{ratio}: {sizes_of[0]:,} bytes in clear against {sizes_of[1]:,} with repeated heads")
+    assert texts[0] == texts[1]
+    assert sizes_of[0] < sizes_of[1]
