@@ -11,6 +11,7 @@
 #include "scalars.hpp"
 #ifdef ZKCORE_HAS_CUDA
 #include "zkcore/cuda.hpp"
+#include "zkcore/ternary_cuda.hpp"
 #endif
 
 namespace py = pybind11;
@@ -269,6 +270,34 @@ void py_commit_rows(Address generators, const PyColumn& rows, size_t n, size_t w
                     at<const Affine>(blinder), at<Affine>(out), stream_at(stream));
 }
 
+// The entries, if they are int8 and all of them -1, 0 or 1.
+const int8_t* ternary(const Column& c, cuda::Stream stream) {
+  if (c.type != ColumnType::kInt8) throw py::type_error("expected int8");
+  const auto* entries = static_cast<const int8_t*>(c.data);
+  if (!cuda::is_ternary(entries, c.size, stream)) fail("an entry is not -1, 0 or 1");
+  return entries;
+}
+
+void py_contract_ternary(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights,
+                         Address out, Address stream) {
+  const Column c = column(values), w = field(weights);
+  if (c.size != outer * w.size * inner) fail("column: entries are not outer * (number of weights) * inner");
+  const int8_t* entries = ternary(c, stream_at(stream));
+  const py::gil_scoped_release release;
+  cuda::contract_ternary(entries, outer, w.size, inner, static_cast<const Fr*>(w.data), at<Fr>(out),
+                         stream_at(stream));
+}
+
+void py_commit_ternary(Address generators, const PyColumn& rows, size_t n, size_t width,
+                       const PyColumn& blinds, Address blinder, Address out, Address stream) {
+  const Column values = column(rows), b = field(blinds);
+  if (values.size != n * width || b.size != n) fail("rows and blinds differ in number");
+  const int8_t* entries = ternary(values, stream_at(stream));
+  const py::gil_scoped_release release;
+  cuda::commit_ternary(at<const Affine>(generators), entries, n, width, static_cast<const Fr*>(b.data),
+                       at<const Affine>(blinder), at<Affine>(out), stream_at(stream));
+}
+
 void py_fold_points(Address points, const py::bytes& weights, size_t n, Address out, Address stream) {
   const std::vector<Fr> w = scalars(weights, "weights");
   const py::gil_scoped_release release;
@@ -297,6 +326,8 @@ void bind_cuda(py::module_& parent) {
   m.def("fraction_tree", &py_fraction_tree);
   m.def("msm", &py_msm);
   m.def("commit_rows", &py_commit_rows);
+  m.def("contract_ternary", &py_contract_ternary);
+  m.def("commit_ternary", &py_commit_ternary);
   m.def("fold_points", &py_fold_points);
   py::class_<PyProver>(m, "Prover")
       .def("round", &PyProver::round)

@@ -10,6 +10,7 @@
 #include "zkcore/encoding.hpp"
 #include "zkcore/hash_to_curve.hpp"
 #include "zkcore/msm.hpp"
+#include "zkcore/ternary.hpp"
 
 namespace py = pybind11;
 
@@ -189,6 +190,23 @@ PointsOut py_commit_rows(const py::array& generators, const py::array& rows, con
                  [&](Affine* out) { commit_rows(g.data, values, n, width, b.data, blinder, out); });
 }
 
+PointsOut py_commit_ternary(const py::array& generators, const py::array& rows, const py::array& blinds,
+                            const FixedBase& blinder) {
+  const PointArray g = points_of(generators, "generators");
+  const Column values = rows_of(rows, "rows");
+  if (values.type != ColumnType::kInt8) throw py::type_error("rows: expected int8");
+  const auto* entries = static_cast<const int8_t*>(values.data);
+  const ScalarArray b = scalars_of(blinds, "blinds");
+  const size_t n = static_cast<size_t>(rows.shape(0));
+  const size_t width = static_cast<size_t>(rows.shape(1));
+  if (g.size < width) fail("generators: fewer than the width of the rows");
+  if (b.size != n) fail("blinds: one is needed for every row");
+  if (blinder.bases() == 0) fail("blinder: has no base");
+  if (!is_ternary(entries, values.size)) fail("rows: an entry is not -1, 0 or 1");
+  return compute(new_points(n),
+                 [&](Affine* out) { commit_ternary(g.data, entries, n, width, b.data, blinder, out); });
+}
+
 PointsOut py_fold_points(const py::array& points, const py::array& weights) {
   const PointArray p = points_of(points, "points");
   const ScalarArray w = scalars_of(weights, "weights");
@@ -216,6 +234,8 @@ PointsOut py_table(const FixedBase& self) {
                  [&](Affine* out) { std::copy_n(self.table().data(), FixedBase::kTableSize, out); });
 }
 
+uint64_t py_group_doublings() { return group_doublings_done.load(); }
+
 py::dict py_curve_counters() {
   py::dict counters;
   counters["group_adds"] = group_adds_done.load();
@@ -240,6 +260,9 @@ void bind_curve(py::module_& m) {
   m.def("msm", &py_msm, py::arg("points"), py::arg("scalars"));
   m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
         py::arg("blinder"));
+  m.def("commit_ternary", &py_commit_ternary, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
+        py::arg("blinder"));
+  m.def("group_doublings", &py_group_doublings);
   m.def("fold_points", &py_fold_points, py::arg("points"), py::arg("weights"));
   m.def("curve_counters", &py_curve_counters);
 }

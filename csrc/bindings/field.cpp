@@ -14,6 +14,7 @@
 #include "zkcore/fraction_tree.hpp"
 #include "zkcore/multilinear.hpp"
 #include "zkcore/sumcheck.hpp"
+#include "zkcore/ternary.hpp"
 
 namespace py = pybind11;
 
@@ -143,13 +144,28 @@ FieldArray py_eq_table(const py::bytes& point, const py::bytes& scale) {
   return compute(new_array(size_t{1} << w.size()), [&](Fr* out) { eq_table(w, factor, out); });
 }
 
+void require_product(const Column& c, size_t outer, size_t inner, const Column& weights) {
+  const auto product = static_cast<u128>(outer) * inner;  // 128 bits: arguments may be absurd
+  if (product >> 48 || static_cast<u128>(c.size) != product * weights.size) {
+    fail("column: " + std::to_string(c.size) + " entries are not outer * (number of weights) * inner");
+  }
+}
+
+FieldArray py_contract_ternary(const py::array& array, size_t outer, size_t inner, const py::array& weights) {
+  const Column c = column(array, "column");
+  const Column w = field_column(weights, "weights");
+  require_product(c, outer, inner, w);
+  if (c.type != ColumnType::kInt8) throw py::type_error("column: expected int8");
+  const auto* entries = static_cast<const int8_t*>(c.data);
+  if (!is_ternary(entries, c.size)) fail("column: an entry is not -1, 0 or 1");
+  return compute(new_array(outer * inner),
+                 [&](Fr* out) { contract_ternary(entries, outer, w.size, inner, elements(w), out); });
+}
+
 FieldArray py_contract(const py::array& array, size_t outer, size_t inner, const py::array& weights) {
   const Column c = column(array, "column");
   const Column w = field_column(weights, "weights");
-  const auto product = static_cast<u128>(outer) * inner;  // 128 bits: arguments may be absurd
-  if (product >> 48 || static_cast<u128>(c.size) != product * w.size) {
-    fail("column: " + std::to_string(c.size) + " entries are not outer * (number of weights) * inner");
-  }
+  require_product(c, outer, inner, w);
   return compute(new_array(outer * inner),
                  [&](Fr* out) { contract(c, outer, w.size, inner, elements(w), out); });
 }
@@ -346,6 +362,8 @@ void bind_field(py::module_& m) {
   m.def("from_wide_bytes", &py_from_wide_bytes, py::arg("data"));
   m.def("eq_table", &py_eq_table, py::arg("point"), py::arg("scale"));
   m.def("contract", &py_contract, py::arg("column"), py::arg("outer"), py::arg("inner"), py::arg("weights"));
+  m.def("contract_ternary", &py_contract_ternary, py::arg("column"), py::arg("outer"), py::arg("inner"),
+        py::arg("weights"));
   m.def("dot", &py_dot, py::arg("column"), py::arg("weights"));
   m.def("combine", &py_combine, py::arg("terms"), py::arg("constant"), py::arg("length"));
   m.def("multiply", &py_multiply, py::arg("a"), py::arg("b"));

@@ -148,6 +148,7 @@ def _field_verbs(k: Kernels) -> None:
         k.dot(f, column)
         k.combine([(1, column), (MODULUS + 1, f), (7, column), (-1, z)], 3, 8)
         k.multiply(column, f)
+    k.contract_ternary(np.zeros(8, dtype=np.int8), 2, 1, f[:4])
     k.dot(z, z)
     k.batch_inverse(f)
     k.scatter_add(z.astype(np.int64), f, 9)
@@ -193,6 +194,18 @@ def test_group_additions_of_evenly_spread_rows(rows: int, width: int, magnitude:
     k.commit_rows(generators, data, k.from_scalars([MODULUS // 3] * rows), blinder)
     real = k.counters()["group_adds"] - before
     assert group.commit_rows(rows, width, magnitude, 1.0) == pytest.approx(real, rel=0.15)
+
+
+@pytest.mark.parametrize("rows, width", [(1, 64), (8, 255), (60, 128)])
+def test_group_additions_of_ternary_rows(rows: int, width: int) -> None:
+    k = native.load()
+    generators, blinder = Generators(k).take("tensor", 256), k.fixed_base(Generators(k).take("blind", 1))
+    data = np.random.default_rng(rows).integers(-1, 2, (rows, width), dtype=np.int8)
+    blinds = k.from_wide_bytes(np.random.default_rng(width).bytes(64 * rows))
+    before = k.counters()["group_adds"]
+    k.commit_ternary(generators, data, blinds, blinder)
+    real = k.counters()["group_adds"] - before
+    assert group.commit_ternary(rows, width) == pytest.approx(real, rel=0.05)
 
 
 # --- arrays without memory --------------------------------------------------------------------------------------------

@@ -128,10 +128,12 @@ def _pair(make: Callable[[int], Probe], few: int, many: int) -> tuple[Probe, Pro
 
 def _field_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) -> dict[str, tuple[Probe, Probe]]:
     narrow = {n: a.astype(np.int32) for n, a in z.items()}
+    trits = {n: (a % 3 - 1).astype(np.int8) for n, a in z.items()}
     return {
         "eq_table": _pair(lambda n: lambda k: k.eq_table(point[:n]), 3, 16),
         "contract_ints": _pair(lambda n: lambda k: k.contract(narrow[n], 1, len(narrow[n]) // 8, f[3]), 3, 16),
         "contract_field": _pair(lambda n: lambda k: k.contract(f[n], 1, len(f[n]) // 8, f[3]), 3, 16),
+        "contract_ternary": _pair(lambda n: lambda k: k.contract_ternary(trits[n], 1, len(trits[n]) // 8, f[3]), 3, 16),
         "combine": _pair(lambda n: lambda k: k.combine([(3, f[n]), (5, f[n])], 0, 1 << n), 3, 14),
         "multiply": _pair(lambda n: lambda k: k.multiply(f[n], f[n]), 3, 16),
         "batch_inverse": _pair(lambda n: lambda k: k.batch_inverse(f[n]), 3, 14),
@@ -174,6 +176,7 @@ def _curve_probes(
 ) -> dict[str, tuple[Probe, Probe]]:
     fixed = k.fixed_base(wide[:9])
     rows = np.ascontiguousarray(z[14].reshape(8, 2048))
+    trits = (rows % 3 - 1).astype(np.int8)
 
     scalars = _scalars(9)
 
@@ -188,8 +191,13 @@ def _curve_probes(
         "msm": _pair(lambda n: lambda k: k.msm(wide[:n], f[11][:n]), 16, 2048),
         "fold_points": _pair(lambda n: lambda k: k.fold_points(wide[: 8 * n], f[3]), 1, 64),
         "commit_ints": (commit(rows[:1, :8].copy()), commit(rows)),
+        "commit_ternary": (_ternary(fixed, wide, f, trits[:1, :8].copy()), _ternary(fixed, wide, f, trits)),
         "commit_field": (commit(f[3].reshape(1, 8, 4)), commit(f[14].reshape(8, 2048, 4))),
     }
+
+
+def _ternary(fixed: FixedBase, wide: Points, f: Mapping[int, Any], rows: Any) -> Probe:
+    return lambda k: k.commit_ternary(wide, rows, f[11][: len(rows)], fixed)
 
 
 def _same(kernels: Kernels, fixed: FixedBase) -> FixedBase:

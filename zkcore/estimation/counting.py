@@ -69,6 +69,10 @@ class CountingKernels:
         self._products(column, outer * (weights.size // 4) * inner)
         return self.field_array((outer * inner,))
 
+    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+        self.tally.add("contract_ternary", outer * (weights.size // 4) * inner)
+        return self.field_array((outer * inner,))
+
     def _products(self, column: Column, count: int) -> None:
         if is_field(column):
             self.tally.add("contract_field", count, field_mults=count)
@@ -140,6 +144,11 @@ class CountingKernels:
         adds = group.commit_rows(count, width, magnitude, _filled(rows))
         self.meter.room(group.bucket_memory(count, width, magnitude, self._threads))
         self.tally.add_group("commit_field" if field else "commit_ints", adds)
+        return np.zeros((count, 12), dtype=np.uint64)
+
+    def commit_ternary(self, generators: Points, rows: IntArray, blinds: FieldArray, blinder: FixedBase) -> Points:
+        count = len(rows)
+        self.tally.add_group("commit_ternary", group.commit_ternary(count, rows.size // max(1, count)))
         return np.zeros((count, 12), dtype=np.uint64)
 
     def fold_points(self, points: Points, weights: FieldArray) -> Points:

@@ -67,6 +67,23 @@ def commit_rows(rows: int, width: int, magnitude: int, filled: float) -> float:
     return filled * bucket_sums(rows, width, magnitude) + rows * fixed_base(1)
 
 
+def ternary_group(uses: int) -> int:
+    """Entries that share a table of subset sums in commit_ternary."""
+    return min(range(1, 6), key=lambda g: 60 * 100 * (uses + ternary_half(g)) // g)
+
+
+def ternary_half(group: int) -> int:
+    return int((3**group - 1) // 2)
+
+
+def commit_ternary(rows: int, width: int) -> float:
+    """For entries -1, 0 and 1 that are equally frequent."""
+    g = ternary_group(rows)
+    groups = -(-width // g)
+    used = groups * (1 - 3.0**-g)
+    return groups * (ternary_half(g) - g) + rows * max(0.0, used - 1) + rows * fixed_base(1)
+
+
 def fixed_base(scalars: int) -> float:
     """Full-size scalars on precomputed multiples."""
     return scalars * 32 * _NONZERO

@@ -179,6 +179,13 @@ class CudaKernels:
         _engine.cuda.contract(*args, out.data_ptr(), self._stream())
         return out
 
+    def contract_ternary(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
+        tensor, own = self.to_device(column), self.to_device(weights)
+        out = self._empty(outer * inner, 4)
+        args = self._column(tensor), outer, inner, self._column(own)
+        _engine.cuda.contract_ternary(*args, out.data_ptr(), self._stream())
+        return out
+
     def dot(self, column: Data, weights: Data) -> int:
         a, b = self.to_device(column), self.to_device(weights)
         return int.from_bytes(_engine.cuda.dot(self._column(a), self._column(b), self._stream()), "little")
@@ -255,6 +262,12 @@ class CudaKernels:
         return out
 
     def commit_rows(self, generators: Data, rows: Data, blinds: Data, blinder: FixedBase) -> Tensor:
+        return self._commit(_engine.cuda.commit_rows, generators, rows, blinds, blinder)
+
+    def commit_ternary(self, generators: Data, rows: Data, blinds: Data, blinder: FixedBase) -> Tensor:
+        return self._commit(_engine.cuda.commit_ternary, generators, rows, blinds, blinder)
+
+    def _commit(self, verb: Any, generators: Data, rows: Data, blinds: Data, blinder: FixedBase) -> Tensor:
         if not isinstance(blinder, CudaFixedBase):
             raise TypeError("blinder: expected what this engine's fixed_base returned")
         g, values, b = self._points(generators), self.to_device(rows), self.to_device(blinds)
@@ -263,7 +276,7 @@ class CudaKernels:
             raise ValueError("generators: fewer than the width of the rows")
         out = self._empty(n, 12)
         args = g.data_ptr(), self._column(values), n, width, self._column(b), blinder.table.data_ptr()
-        _engine.cuda.commit_rows(*args, out.data_ptr(), self._stream())
+        verb(*args, out.data_ptr(), self._stream())
         return out
 
     def fold_points(self, points: Data, weights: Data) -> Tensor:

@@ -35,6 +35,11 @@ def contiguous(array: AnyArray) -> AnyArray:
     return array if array.flags.c_contiguous else array.copy()
 
 
+def is_ternary(column: NDArray[Any]) -> bool:
+    """Whether the ternary verbs take it."""
+    return column.dtype == np.int8 and (column.size == 0 or bool(column.min() >= -1 and column.max() <= 1))
+
+
 class Sumcheck(Protocol):
     """Prover's state for  sum_x eq(w, x) * sum_k c_k * prod_{j in term k} table_j(x),  x over n Boolean variables."""
 
@@ -98,6 +103,10 @@ class FieldKernels(Protocol):
         """column [outer, k, inner], weights [k, 4] -> [outer * inner, 4]: sum over k. k need not be a power of two."""
         ...
 
+    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+        """As `contract`, for int8 entries -1, 0 and 1: by additions alone. Any other entry is a ValueError."""
+        ...
+
     def dot(self, column: Column, weights: Column) -> int: ...
 
     def combine(self, terms: Sequence[tuple[int, Column]], constant: int, length: int) -> FieldArray:
@@ -155,6 +164,11 @@ class CurveKernels(Protocol):
     def commit_rows(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         """rows [n, w] (integers) or [n, w, 4]; generators [>= w, 12]; blinds [n, 4] -> [n, 12]:
         sum_j rows[i, j] * generators[j] + blinds[i] * (first base of `blinder`)."""
+        ...
+
+    def commit_ternary(self, generators: Points, rows: IntArray, blinds: FieldArray, blinder: FixedBase) -> Points:
+        """As `commit_rows`, for int8 entries -1, 0 and 1: sums of signed subset sums of the generators, without a
+        doubling. Any other entry is a ValueError."""
         ...
 
     def fold_points(self, points: Points, weights: FieldArray) -> Points:

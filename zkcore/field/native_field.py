@@ -79,6 +79,9 @@ class NativeField:
     def contract(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
         return _engine.contract(column, outer, inner, weights)
 
+    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+        return _engine.contract_ternary(column, outer, inner, weights)
+
     def dot(self, column: Column, weights: Column) -> int:
         return int.from_bytes(_engine.dot(column, weights), "little")
 

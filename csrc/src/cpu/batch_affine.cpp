@@ -38,7 +38,10 @@ BatchAdder::BatchAdder()
       denominators_(new Fq[kCapacity]),
       suffixes_(new Fq[kCapacity + 1]) {}
 
-BatchAdder::~BatchAdder() { count_group_adds(done_); }
+BatchAdder::~BatchAdder() {
+  count_group_adds(done_);
+  count_doublings(doublings_);
+}
 
 BatchAdder::Kind BatchAdder::classify(const Operation& op, Fq& denominator) {
   if (op.b == nullptr || op.b->is_infinity()) return Kind::kCopyA;
@@ -80,6 +83,7 @@ void BatchAdder::flush() {
     const bool inverts = op.kind == Kind::kAdd || op.kind == Kind::kDouble;
     suffixes_[i] = inverts ? suffixes_[i + 1] * denominators_[i] : suffixes_[i + 1];
     additions += inverts;
+    doublings_ += op.kind == Kind::kDouble;
     if (i >= 8) {
       // Operands are gathered from large tables.
       __builtin_prefetch(operations_[i - 8].a);

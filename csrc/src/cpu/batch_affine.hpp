@@ -58,7 +58,7 @@ class BatchAdder {
   static void apply(const Operation& op, const Fq& inverse);
 
   int size_ = 0;
-  uint64_t done_ = 0;
+  uint64_t done_ = 0, doublings_ = 0;
   std::unique_ptr<Operation[]> operations_;
   std::unique_ptr<Fq[]> denominators_;
   std::unique_ptr<Fq[]> suffixes_;

@@ -105,6 +105,7 @@ Xyzz join_stretches(const Affine* weighted, const Affine* plain, size_t stretche
   sum = dbl_times(sum, doublings);
   for (size_t s = 0; s < stretches; ++s) sum = add(sum, weighted[s]);
   adds += 3 * stretches - 2 + doublings;
+  count_doublings(doublings);
   return sum;
 }
 
@@ -173,6 +174,7 @@ class RowBlock {
       out[i] = sum;
     }
     count_group_adds(adds);
+    count_doublings((end - begin) * (windows_.count - 1) * windows_.bits);
   }
 
   const Affine* points_;

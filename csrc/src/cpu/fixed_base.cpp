@@ -14,6 +14,7 @@ FixedBase::FixedBase(const Affine* bases, size_t count)
     for (int t = 0; t < kWindows; ++t, p = dbl_times(p, 8)) firsts.push_back(p);
   }
   count_group_adds(8 * firsts.size());
+  count_doublings(8 * firsts.size());
   std::vector<Affine> affine(firsts.size());
   to_affine(firsts.data(), affine.data(), firsts.size());
   for (size_t w = 0; w < affine.size(); ++w) table_[w * kMultiples] = affine[w];

@@ -38,6 +38,7 @@ Xyzz straus(const Affine* points, const Fr* scalars, size_t n) {
     }
   }
   count_group_adds(adds + longest);
+  count_doublings(n + longest);
   return sum;
 }
 
