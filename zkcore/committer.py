@@ -21,7 +21,7 @@ from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
 from zkcore.graph.arrays import Array
 from zkcore.graph.witness import Witness
-from zkcore.models import checkpoint, passes, quantisation
+from zkcore.models import checkpoint, passes, quantisation, trits
 from zkcore.models.family import Architecture
 from zkcore.models.text import TextCodec
 from zkcore.setup import Parts, Setup, toolbox
@@ -72,7 +72,7 @@ def commit(
     packed = codec.compressed()
     header = {**setup.header(), "tokenizer": [len(packed), codec.sha256], "rows_sha256": digest(rows)}
     public = files.pack(files.COMMITMENT_MAGIC, header, [packed, rows, certificate])
-    _write(out, public, weights, secrets, accuracy)
+    _write(out, public, _kept(setup, weights), secrets, accuracy)
     parameters = sum(w.numel() for w in weights.values())
     sections = (("tokenizer", len(packed)), ("rows", len(rows)), ("range proof", len(certificate)))
     return Committed(parameters, len(public), accuracy, sections)
@@ -126,7 +126,7 @@ def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torc
         value = torch.floor(real[name].double().reshape(spec.shape) * 2.0**scale + 0.5).long()
         if int(value.min()) < spec.lo or int(value.max()) > spec.hi:
             raise ModelError(f"weight {name} leaves its interval [{spec.lo}, {spec.hi}]; raise model.weight_bits")
-        out[name] = value.contiguous()
+        out[name] = (value.to(torch.int8) if spec.ternary else value).contiguous()
     return out
 
 
@@ -136,7 +136,8 @@ def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Array]) -> tuple[b
     t = Transcript(channel, tools, b"weights")
     scheme, secrets = setup.parts.scheme, {}
     for name, spec in setup.weights().items():
-        secrets[name] = scheme.commit(t, name, spec.shape, partial(weights.__getitem__, name)).rows
+        made = scheme.commit(t, name, spec.shape, partial(weights.__getitem__, name), spec.ternary)
+        secrets[name] = made.rows
     return bytes(channel.proof), secrets
 
 
@@ -164,14 +165,20 @@ def _secret(secrets: Mapping[str, Rows]) -> bytes:
     return b"".join(r.blinds.tobytes() for r in secrets.values() if r.blinds is not None)
 
 
+def _kept(setup: Setup, weights: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
+    """As they lie on disk."""
+    specs = setup.shortest().weights()
+    return {n: trits.pack(w.numpy()) if specs[n].ternary else _narrow(w.numpy()) for n, w in weights.items()}
+
+
 def _write(
     out: Path,
     public: bytes,
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, NDArray[Any]],
     secrets: Mapping[str, Rows],
     accuracy: evaluation.Accuracy,
 ) -> None:
-    tensors = {f"weight {n}": _narrow(w.numpy()) for n, w in weights.items()}
+    tensors = {f"weight {n}": w for n, w in weights.items()}
     for name, rows in secrets.items():
         if rows.blinds is not None:
             tensors[f"blinds {name}"] = rows.blinds

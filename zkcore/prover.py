@@ -15,9 +15,10 @@ from zkcore import public
 from zkcore.accumulator import Carried
 from zkcore.backward import Driver, Work
 from zkcore.errors import FormatError, UsageError
+from zkcore.graph.model import Weight
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
-from zkcore.models import passes
+from zkcore.models import passes, trits
 from zkcore.models.checkpoint import tensors_digest
 from zkcore.models.family import Sequence
 from zkcore.progress import Progress, silent
@@ -154,13 +155,21 @@ def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor
     if belongs.get("tensors_sha256") != tensors_digest({n: v.numpy() for n, v in tensors.items()}):
         raise FormatError(f"{path}: it is damaged")
     specs, setup = commitment.setup.weights(), commitment.setup
-    weights = {n: tensors[f"weight {n}"].long() for n in setup.shortest().weights()}
+    weights = {n: _unpacked(tensors[f"weight {n}"], w, n) for n, w in setup.shortest().weights().items()}
     blinds = {n: tensors[f"blinds {n}"].numpy() for n in specs}
-    arranged = setup.arrange({n: w.to(torch.int32).numpy() for n, w in weights.items()})
-    secrets = {}
+    narrow = {n: (w if w.dtype == torch.int8 else w.to(torch.int32)).numpy() for n, w in weights.items()}
+    arranged, secrets = setup.arrange(narrow), {}
     for name, spec in specs.items():
-        secrets[name] = Rows(_NO_REFS, Layout(spec.shape, log_width).rows(arranged[name]), blinds[name])
+        rows = Layout(spec.shape, log_width).rows(arranged[name])
+        secrets[name] = Rows(_NO_REFS, rows, blinds[name], spec.ternary)
     return weights, secrets
+
+
+def _unpacked(stored: torch.Tensor, spec: Weight, name: str) -> torch.Tensor:
+    """int8 if the declared interval fits: the ternary verbs and the witness take it as it is."""
+    if spec.ternary:
+        return torch.from_numpy(trits.unpack(stored.numpy(), spec.shape, f"weight {name}"))
+    return stored.long()
 
 
 def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -76,6 +76,12 @@ def range_table(bits: int) -> Table:
     return Table(f"range{bits}", 1 << bits, ((0, (1 << bits) - 1),), lambda: [np.arange(1 << bits, dtype=np.int64)])
 
 
+@cache
+def below_table(size: int) -> Table:
+    """0, 1, ..., size - 1."""
+    return Table(f"below{size}", size, ((0, size - 1),), lambda: [np.arange(size, dtype=np.int64)])
+
+
 @dataclass(frozen=True)
 class Relation:
     """`name` is also the name of the guard it installs."""

@@ -108,12 +108,13 @@ class Setup:
         return self.parts.strategy.arrange(self.shortest(), weights)
 
     def certificate(self) -> System:
-        """Every weight lies in its declared interval: without that, the overflow analysis has no ground."""
+        """Every weight lies in its declared interval, to the unit: without that, the overflow analysis has no ground,
+        and a ternary weight might be 2."""
         builder = Builder(self.quantisation.bits.table_bits)
         for name, w in self.weights().items():
             tensor = builder.weight(name, w.shape, w.lo, w.hi)
             letters = "abcdefgh"[: len(w.shape)]
-            builder.nonneg(f"{name}.range", letters, tensor[letters] - w.lo, (w.hi - w.lo).bit_length())
+            builder.within(f"{name}.range", letters, tensor[letters], w.lo, w.hi)
         return freeze(builder)
 
     def row_bytes(self) -> int:

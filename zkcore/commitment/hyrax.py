@@ -14,7 +14,7 @@ hangs on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,10 +49,12 @@ class Hyrax:
     def __init__(self, log_width: int) -> None:
         self.log_width = log_width
 
-    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Commitment:
+    def commit(
+        self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
+    ) -> Commitment:
         layout, wire = Layout(shape, self.log_width), t.wire()
         bases = wire.generators.take("tensor", 1 << self.log_width)
-        rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_compact(make())))
+        rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_compact(make())), ternary)
         return Commitment(layout, rows)
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
@@ -60,8 +62,7 @@ class Hyrax:
         if len(rows) != len(layout.row_ids) * POINT_BYTES:
             raise ProofRejected("wrong number of commitment rows", f"a tensor of shape {shape}")
         refs = t.wire().adopt(rows)
-        inside, blinds = (secret.inside, secret.blinds) if secret else (None, None)
-        return Commitment(layout, Rows(refs, inside, blinds))
+        return Commitment(layout, replace(secret, refs=refs) if secret else Rows(refs))
 
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
         """Error: (claims + 2 log width) / r, plus the inner product's."""
@@ -107,7 +108,8 @@ class Hyrax:
         if rows.inside is None:
             raise TypeError("the prover must know what it opens")
         k, width = t.kernels, 1 << layout.columns
-        folded = k.contract(rows.inside, 1, width, k.eq_table(row_point)[layout.row_ids])
+        fold = k.contract_ternary if rows.ternary else k.contract
+        folded = fold(rows.inside, 1, width, k.eq_table(row_point)[layout.row_ids])
         return arrays.pad_to(folded, (1 << self.log_width,))
 
     def _sumcheck(

@@ -32,7 +32,9 @@ class Plain:
         """`log_width` is the registry's; one row holds all."""
         self.log_width = ONE_ROW
 
-    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Commitment:
+    def commit(
+        self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
+    ) -> Commitment:
         layout = Layout(shape, self.log_width)
         numbers = _wire(t).scalars(label, 1 << layout.columns, lambda: _scalars(t, layout.rows(make())))
         return Commitment(layout, Rows(NO_POINTS, t.kernels.from_scalars(numbers)))

@@ -40,8 +40,10 @@ class CommitmentScheme(Protocol):
     name: str
     log_width: int
 
-    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Commitment:
-        """Absorbs the commitment."""
+    def commit(
+        self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
+    ) -> Commitment:
+        """Absorbs the commitment. `ternary`: the entries are declared to be -1, 0 and 1."""
         ...
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:

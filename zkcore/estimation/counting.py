@@ -69,7 +69,7 @@ class CountingKernels:
         self._products(column, outer * (weights.size // 4) * inner)
         return self.field_array((outer * inner,))
 
-    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+    def contract_ternary(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
         self.tally.add("contract_ternary", outer * (weights.size // 4) * inner)
         return self.field_array((outer * inner,))
 
@@ -146,7 +146,7 @@ class CountingKernels:
         self.tally.add_group("commit_field" if field else "commit_ints", adds)
         return np.zeros((count, 12), dtype=np.uint64)
 
-    def commit_ternary(self, generators: Points, rows: IntArray, blinds: FieldArray, blinder: FixedBase) -> Points:
+    def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         count = len(rows)
         self.tally.add_group("commit_ternary", group.commit_ternary(count, rows.size // max(1, count)))
         return np.zeros((count, 12), dtype=np.uint64)

@@ -103,7 +103,7 @@ class FieldKernels(Protocol):
         """column [outer, k, inner], weights [k, 4] -> [outer * inner, 4]: sum over k. k need not be a power of two."""
         ...
 
-    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+    def contract_ternary(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
         """As `contract`, for int8 entries -1, 0 and 1: by additions alone. Any other entry is a ValueError."""
         ...
 
@@ -166,7 +166,7 @@ class CurveKernels(Protocol):
         sum_j rows[i, j] * generators[j] + blinds[i] * (first base of `blinder`)."""
         ...
 
-    def commit_ternary(self, generators: Points, rows: IntArray, blinds: FieldArray, blinder: FixedBase) -> Points:
+    def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         """As `commit_rows`, for int8 entries -1, 0 and 1: sums of signed subset sums of the generators, without a
         doubling. Any other entry is a ValueError."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import zkcore._engine as _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Points
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Points
 
 
 class NativeFixedBase:
@@ -40,7 +40,7 @@ class NativeCurve:
             raise TypeError("blinder: expected what this engine's fixed_base returned")
         return _engine.commit_rows(generators, rows, blinds, blinder.tables)
 
-    def commit_ternary(self, generators: Points, rows: IntArray, blinds: FieldArray, blinder: FixedBase) -> Points:
+    def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         if not isinstance(blinder, NativeFixedBase):
             raise TypeError("blinder: expected what this engine's fixed_base returned")
         return _engine.commit_ternary(generators, rows, blinds, blinder.tables)

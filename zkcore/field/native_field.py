@@ -79,7 +79,7 @@ class NativeField:
     def contract(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
         return _engine.contract(column, outer, inner, weights)
 
-    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+    def contract_ternary(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
         return _engine.contract_ternary(column, outer, inner, weights)
 
     def dot(self, column: Column, weights: Column) -> int:

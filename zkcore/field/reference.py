@@ -161,7 +161,7 @@ class ReferenceField:
         cells = [(o, i) for o in range(outer) for i in range(inner)]
         return encode([sum(values[(o * k + j) * inner + i] * w[j] for j in range(k)) for o, i in cells])
 
-    def contract_ternary(self, column: IntArray, outer: int, inner: int, weights: FieldArray) -> FieldArray:
+    def contract_ternary(self, column: Column, outer: int, inner: int, weights: FieldArray) -> FieldArray:
         if column.dtype != np.int8 or any(x not in (-1, 0, 1) for x in column.reshape(-1).tolist()):
             raise ValueError("an entry is not -1, 0 or 1")
         return self.contract(column, outer, inner, weights)

@@ -88,7 +88,7 @@ def affine(kernels: FieldKernels, expr: Expr, arrays: Sequence[Array], letters: 
         padded_shape = [own[order.index(x)] for x in axes]
         laid = pad_to(a, padded_shape)
         values = laid if exact else to_objects(kernels, laid)
-        total += c * np.asarray(spread(values, axes, letters))
+        total += c * np.asarray(spread(values, axes, letters), dtype=total.dtype)
     return total if exact else from_objects(kernels, total)
 
 

@@ -14,7 +14,7 @@ from zkcore.errors import GraphError
 from zkcore.graph.complement import Complement
 from zkcore.graph.rules import Digit, Entry, head
 from zkcore.graph.tensor import LIMIT, PublicTensor, Tensor
-from zkcore.relation import Expr, Relation, Table, range_table
+from zkcore.relation import Expr, Relation, Table, below_table, range_table
 
 Mask = tuple[Tensor, str]  # a public tensor of zeros and ones, and its axes' letters
 
@@ -224,6 +224,21 @@ class Builder:
         self.lookup(f"{name}.0", range_table(min(self.table_bits, bits)), letters, [low], mask=mask)
         if len(cuts) > 1:
             self._keep_promise(expr, (0, (1 << bits) - 1), self.relations[-1])
+
+    def within(self, name: str, letters: str, expr: Expr, lo: int, hi: int) -> None:
+        """lo <= expr <= hi over the integers, to the unit: a range of 2^k numbers by `nonneg`, another small one by a
+        table of exactly its numbers, a large one from both sides."""
+        size = hi - lo + 1
+        bits = (size - 1).bit_length()
+        if size < 1:
+            raise GraphError(f"{name}: no number lies in [{lo}, {hi}]")
+        if size == 1 << bits:
+            self.nonneg(name, letters, expr - lo, bits)
+        elif bits <= self.table_bits:
+            self.lookup(f"{name}.0", below_table(size), letters, [expr - lo])
+        else:
+            self.nonneg(f"{name}.low", letters, expr - lo, bits)
+            self.nonneg(f"{name}.high", letters, hi - expr, bits)
 
     def _limb(self, name: str, letters: str, shape: tuple[int, ...], digit: Digit, mask: Mask | None) -> Tensor:
         full = self._name(name)

@@ -35,6 +35,11 @@ class Weight:
     lo: int
     hi: int
 
+    @property
+    def ternary(self) -> bool:
+        """Every entry is -1, 0 or 1."""
+        return self.lo >= -1 and self.hi <= 1
+
 
 @dataclass
 class Stage:
@@ -53,6 +58,11 @@ class Stage:
     def weight(self, name: str, shape: tuple[int, ...], bits: int) -> Ref:
         """A weight of signed `bits`-bit integers."""
         self.weights[name] = Weight(shape, -(1 << bits - 1), (1 << bits - 1) - 1)
+        return Ref("weight", name)
+
+    def ternary(self, name: str, shape: tuple[int, ...]) -> Ref:
+        """A weight whose entries are -1, 0 and 1: kept in 1.6 bits each, committed and folded by additions alone."""
+        self.weights[name] = Weight(shape, -1, 1)
         return Ref("weight", name)
 
 

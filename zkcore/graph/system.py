@@ -33,6 +33,10 @@ class System:
     def sizes(self, relation: Relation) -> dict[str, int]:
         return {x: k for n, a in relation.reads() for x, k in zip(a, self.tensors[n].shape, strict=True)}
 
+    def ternary(self, name: str) -> bool:
+        """A weight whose entries are declared to be -1, 0 and 1; no column committed in mid-protocol is."""
+        return name in self.tensors and self.tensors[name].ternary
+
     def describe(self) -> bytes:
         """Canonical content, absorbed with the statement."""
         content = {

@@ -35,6 +35,11 @@ class Tensor:
             raise ValueError(f"{self.name} has {len(self.shape)} axes, not {letters!r}")
         return Expr(((1, self.name, letters),))
 
+    @property
+    def ternary(self) -> bool:
+        """A weight whose entries are declared to be -1, 0 and 1."""
+        return self.kind == "weight" and self.lo >= -1 and self.hi <= 1
+
     def describe(self) -> list[object]:
         return [self.name, list(self.shape), self.kind, str(self.lo), str(self.hi), self.clean]
 

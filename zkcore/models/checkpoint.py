@@ -66,6 +66,17 @@ class Tensors(Mapping[str, "torch.Tensor"]):
             raise ModelError(f"tensor {name}: holds NaN or infinite values, the checkpoint is damaged")
         return tensor
 
+    def packed(self, name: str) -> torch.Tensor:
+        """Bytes (uint8) as they are: weights that a family unpacks itself."""
+        if self.dtype(name) != "U8":
+            raise ModelError(f"tensor {name}: expected packed weights, dtype U8, not {self.dtype(name)}")
+        tensor: torch.Tensor = self._shards[self._shard_of[name]].get_tensor(name)
+        return tensor
+
+    def dtype(self, name: str) -> str:
+        """As safetensors names it; without reading the values."""
+        return str(self._slice(name).get_dtype())
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._shard_of)
 

@@ -9,29 +9,34 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import FieldArray, FieldKernels, contiguous
+from zkcore.field.kernels import FieldArray, FieldKernels, contiguous, is_ternary
 from zkcore.polynomial.point import Point
 
 Cells: TypeAlias = NDArray[Any]
 
 
-def bind(kernels: FieldKernels, array: Cells, axes: str, at: Mapping[str, Point]) -> tuple[Cells, str]:
-    """Evaluate the axes named in `at`; returns what is left and its axes. Longest axis first: it shrinks most."""
+def bind(
+    kernels: FieldKernels, array: Cells, axes: str, at: Mapping[str, Point], ternary: bool = False
+) -> tuple[Cells, str]:
+    """Evaluate the axes named in `at`; returns what is left and its axes. Longest axis first: it shrinks most.
+    `ternary`: the entries are declared to be -1, 0 and 1, and folded by additions alone if they are."""
     shape = list(array.shape[: len(axes)])
+    fold = kernels.contract_ternary if ternary and is_ternary(array) else kernels.contract
     for x in sorted((x for x in axes if x in at), key=lambda x: -shape[axes.index(x)]):
         i = axes.index(x)
         weights = kernels.eq_table(at[x])[: shape[i]]
-        folded = kernels.contract(contiguous(array), prod(shape[:i]), prod(shape[i + 1 :]), weights)
+        folded = fold(contiguous(array), prod(shape[:i]), prod(shape[i + 1 :]), weights)
+        fold = kernels.contract
         del shape[i]
         axes = axes.replace(x, "")
         array = folded.reshape(*shape, 4)
     return array, axes
 
 
-def evaluate(kernels: FieldKernels, array: Cells, place: Sequence[Point]) -> int:
+def evaluate(kernels: FieldKernels, array: Cells, place: Sequence[Point], ternary: bool = False) -> int:
     """The extension of an array with one axis per point of `place`."""
     letters = "".join(chr(97 + i) for i in range(len(place)))
-    left, _ = bind(kernels, array, letters, dict(zip(letters, place, strict=True)))
+    left, _ = bind(kernels, array, letters, dict(zip(letters, place, strict=True)), ternary)
     if left.dtype != np.uint64:
         return int(left)
     return kernels.to_scalars(left.reshape(1, 4))[0]

@@ -83,7 +83,7 @@ def _prover(session: Session, relation: Relation, p: Plan, at: At) -> tuple[Sumc
     shape = [1 << num_vars(p.size[x]) for x in p.summed]
     for i, ((name, _), letters) in enumerate(zip(relation.reads(), p.factors, strict=True)):
         outer = {x: at[x] for x in letters if x not in p.summed}
-        bound, left = multilinear.bind(k, session.data().array(name), letters, outer)
+        bound, left = multilinear.bind(k, session.data().array(name), letters, outer, session.system.ternary(name))
         if left:
             tables.append(flat(bound, left, p.summed, shape))
         else:

@@ -101,7 +101,7 @@ class Session:
 
     def evaluate(self, name: str, place: Place) -> int:
         """Prover only."""
-        return multilinear.evaluate(self.kernels, self.data().array(name), place)
+        return multilinear.evaluate(self.kernels, self.data().array(name), place, self.system.ternary(name))
 
     def places(self, expr: Expr, at: At) -> list[Wanted]:
         return [(n, tuple(at[x] for x in letters)) for _, n, letters in expr.terms]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, contiguous
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, contiguous, is_ternary
 from zkcore.transcript.channel import Channel
 from zkcore.transcript.sponge import Sponge
 
@@ -24,11 +24,13 @@ Refs = NDArray[np.int64]
 
 @dataclass
 class Rows:
-    """Pedersen commitments to rows. `refs` points into the wire's pool; the prover also has what is inside."""
+    """Pedersen commitments to rows. `refs` points into the wire's pool; the prover also has what is inside. `ternary`:
+    entries -1, 0 and 1, for the verbs that only add."""
 
     refs: Refs
     inside: Column | None = None
     blinds: FieldArray | None = None
+    ternary: bool = False
 
 
 @dataclass
@@ -89,16 +91,19 @@ class Wire:
         self._count += count
         return np.arange(start, start + count, dtype=np.int64)
 
-    def rows(self, label: str, bases: Points, count: int, make: Callable[[], Column]) -> Rows:
-        """Commit to `count` rows: [count, width] integers or [count, width, 4] field elements."""
+    def rows(self, label: str, bases: Points, count: int, make: Callable[[], Column], ternary: bool = False) -> Rows:
+        """Commit to `count` rows: [count, width] integers or [count, width, 4] field elements. `ternary`: the entries
+        are declared to be -1, 0 and 1 (a cheater's may be others)."""
         if not self.proving:
             return Rows(self.points(label, count, no_points))
         inside = contiguous(make())
         if len(inside) != count:
             raise ValueError(f"{label}: expected {count} rows, got {len(inside)}")
         blinds = self.blinders(count)
-        refs = self.points(label, count, lambda: self.kernels.commit_rows(bases, inside, blinds, self.fixed))
-        return Rows(refs, inside, blinds)
+        ternary = ternary and is_ternary(inside)
+        verb = self.kernels.commit_ternary if ternary else self.kernels.commit_rows
+        refs = self.points(label, count, lambda: verb(bases, inside, blinds, self.fixed))
+        return Rows(refs, inside, blinds, ternary)
 
     def blinders(self, count: int) -> FieldArray:
         return self.kernels.from_scalars(self.channel.blinders(count))
