@@ -6,7 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from tests.attacks.kit import (
     two_tables,
     two_weights,
 )
+from zkcore.commitment.deferred import settle
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.commitment.scheme import Opening
 from zkcore.errors import ProofRejected
@@ -46,6 +47,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "defined": defined,
     "padded": padded,
     "two tables": two_tables,
+    "left open": lambda: replace(two_weights(), defer=True),
 }
 ZERO = bytes(32)
 cases = pytest.mark.parametrize("name", CASES)
@@ -105,7 +107,7 @@ def test_one_blinder_for_each_revealed_element(name: str) -> None:
     case.prove(channel=channel)
     points = sum(size == POINT_BYTES for _, _, size in case.elements())
     finals = sum(label.endswith("announcement") for label, _, _ in case.messages())
-    assert finals == 2
+    assert finals == (1 if case.defer else 2)
     assert channel.drawn == points + shape(case).tape.slots + 1 + finals
 
 
@@ -379,7 +381,7 @@ class Simulator:
 honest_prove, honest_products = blind.prove, blind._commit_products
 
 
-def simulate(case: Case, oracle: Oracle, patch: pytest.MonkeyPatch) -> bytes:
+def simulate(run: Callable[[Transcript], object], statement: bytes, oracle: Oracle, patch: pytest.MonkeyPatch) -> bytes:
     channel = Random(random.Random(5))
     simulator = Simulator(oracle, channel)
     patch.setattr(inner_product, "prove", simulator.inner_product)
@@ -393,9 +395,13 @@ def simulate(case: Case, oracle: Oracle, patch: pytest.MonkeyPatch) -> bytes:
         done.append(True)
 
     patch.setattr(blind, "_commit_products", products)
-    t = Transcript(channel, TOOLS, case.statement())
-    case.run(t, None)
+    run(Transcript(channel, TOOLS, statement))
     return bytes(channel.proof)
+
+
+def made_up(run: Callable[[Transcript], object], statement: bytes, oracle: Oracle) -> bytes:
+    with pytest.MonkeyPatch.context() as inner:
+        return simulate(run, statement, oracle, inner)
 
 
 @pytest.mark.parametrize("name", ["matmul", "a false output", "small", "defined", "a value outside its table"])
@@ -405,9 +411,41 @@ def test_a_proof_can_be_made_up(name: str) -> None:
     oracle = Oracle()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sponge, "challenge", lambda sponge, label: oracle.challenge(sponge, label))
-        with pytest.MonkeyPatch.context() as inner:
-            proof = simulate(case, oracle, inner)
+        proof = made_up(lambda t: case.run(t, None), case.statement(), oracle)
         case.verify(proof)  # with the programmed oracle
     with pytest.raises(ProofRejected):
         case.verify(proof)  # without its help it is worth nothing
     assert len(proof) == sum(size for _, _, size in case.messages())
+
+
+def test_answers_and_their_settlement_can_be_made_up() -> None:
+    """Nobody needs a witness for what both show together, a false answer's instance among them."""
+    cases, oracle = [replace(matmul(3, 1), defer=True), replace(small(), defer=True)], Oracle()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sponge, "challenge", lambda sponge, label: oracle.challenge(sponge, label))
+        proofs = [made_up(lambda t, c=c: c.run(t, None), c.statement(), oracle) for c in cases]  # type: ignore[misc]
+        left = [c.verify(p) for c, p in zip(cases, proofs, strict=True)]
+        instances = [pending.instance() for pending in left if pending]
+        assert len(instances) == 2
+        settlement = made_up(lambda t: settle(t, Hyrax(2), instances), b"all", oracle)
+        settle(Transcript(VerifierChannel(settlement), TOOLS, b"all"), Hyrax(2), instances)
+    with pytest.raises(ProofRejected):
+        settle(Transcript(VerifierChannel(settlement), TOOLS, b"all"), Hyrax(2), instances)
+
+
+def test_a_settlement_draws_blinders_of_its_own() -> None:
+    """As many as it reveals elements, as in any transcript: none is taken from the answers it settles."""
+    case = replace(two_weights(), defer=True)
+    channel = Coins(1)
+    pending = case.run(Transcript(channel, TOOLS, case.statement()), case.witness())
+    assert pending is not None and pending.secret is not None
+    own, dry = Coins(2), DryChannel()
+    t = Transcript(own, TOOLS, b"all")
+    settle(t, Hyrax(2), [pending.instance()], [pending.secret])
+    settle(Transcript(dry, TOOLS, b"all"), Hyrax(2), [pending.instance()])
+    assert dry.size == len(own.proof)
+    opening = [size // POINT_BYTES for label, size in dry.messages if label == "round" and size == POINT_BYTES]
+    points = sum(n // POINT_BYTES for label, n in dry.messages if label.endswith((" halving", " announcement")))
+    points += sum(n // POINT_BYTES for label, n in dry.messages if label in ("pin", "mask", "cross", "error"))
+    finals = sum(label.endswith("announcement") for label, _ in dry.messages)
+    assert own.drawn == points + sum(opening) + t._ledger.tape.slots + 1 + finals
