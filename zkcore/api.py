@@ -38,7 +38,7 @@ def commit(
     report: Reporter | None = None,
 ) -> CommitResult:
     """Commit to a Hugging Face checkpoint: writes `out`/public.zkc (share it) and `out`/private (keep it)."""
-    _need("torch", "transformers", "safetensors")
+    need("torch", "transformers", "safetensors")
     from zkcore import committer
 
     reporter = report or QuietReporter()
@@ -74,7 +74,7 @@ def prove(
 ) -> ProveResult:
     """Continue a prompt and write one proof of the answer. `estimate`: predict what it takes first. `accumulate`: leave
     the opening to the settlement of this accumulator; the file is made if it is not there."""
-    _need("torch", "safetensors")
+    need("torch", "safetensors")
     from zkcore import accumulator, prover
 
     reporter = report or QuietReporter()
@@ -175,7 +175,7 @@ def estimate(
 ) -> EstimateResult:
     """What a proof about `seq_len` tokens, `new_tokens` of them generated, will take. `what`: a commitment, a
     checkpoint (calibrated as `commit` does, unless `assume`), or the name of a well-known shape."""
-    _need()
+    need()
     from zkcore.estimation import estimate as estimates
     from zkcore.estimation import sources
     from zkcore.setup import toolbox
@@ -246,7 +246,8 @@ def _expected(setup: Setup, sequence: Tokens, nonce: bytes, reporter: Reporter, 
     return estimates.answer(setup, sequence, estimates.machine(toolbox(cache_dir())), nonce, defer=defer)
 
 
-def _need(*packages: str) -> None:
+def need(*packages: str) -> None:
+    """Raises UsageError if any is not installed."""
     # Many small integer operations: threads that spin between them only take the cores from one another.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if missing := [p for p in packages if not _installed(p)]:

@@ -59,7 +59,7 @@ def commit(
     report.stage("calibrate")
     calibration, held_out = (windows(config, architecture, codec.encode(text)) for text in texts)
     setup = Setup(parts, architecture, calibrated(parts, architecture, real, calibration)).settled()
-    weights = _quantised(setup, real)
+    weights = quantised(setup, real)
     tools = toolbox(cache_dir)
     report.stage("commit")
     arranged = setup.arrange({n: w.numpy() for n, w in weights.items()})
@@ -119,7 +119,7 @@ def _number(architecture: Architecture, name: str) -> int:
     return int(getattr(architecture, name))
 
 
-def _quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     q, out = setup.quantisation, {}
     for name, spec in setup.shortest().weights().items():
         scale = setup.parts.family.fraction(name, q)

@@ -175,13 +175,17 @@ def _run(
     witness: Witness | None,
     lies: Mapping[str, Message],
 ) -> None:
+    statement = b"".join([system.describe(), *(weights[n].public for n in sorted(weights))])
+    t = Judge(channel, statement, setup, lies)
+    Driver(setup.scheme, setup.argument, adopted(t, system, setup, weights)).run(system, t, witness)
+
+
+def adopted(t: Transcript, system: System, setup: Setup, weights: Weights) -> dict[str, Commitment]:
+    """The weights' commitments, as a transcript takes them up."""
     missing = {w.name for w in system.of_kind("weight")} - set(weights)
     if missing:
         raise GraphError(f"weights without a commitment: {sorted(missing)}; see commit_weights")
-    statement = b"".join([system.describe(), *(weights[n].public for n in sorted(weights))])
-    t = Judge(channel, statement, setup, lies)
-    adopted = {n: _adopt(t, system, setup, n, k) for n, k in weights.items()}
-    Driver(setup.scheme, setup.argument, adopted).run(system, t, witness)
+    return {n: _adopt(t, system, setup, n, k) for n, k in weights.items()}
 
 
 def _adopt(t: Transcript, system: System, setup: Setup, name: str, kept: Kept) -> Commitment:

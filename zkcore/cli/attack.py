@@ -1,0 +1,50 @@
+"""Attack what is registered: a plugin author's first question about their own code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from zkcore import proof as files
+from zkcore.cli.commands import app
+from zkcore.cli.output import REJECTED, Output
+
+if TYPE_CHECKING:
+    from zkcore.testing.attack_kit.outcome import Report
+
+
+@app.command()
+def attack(
+    ctx: typer.Context,
+    plugin: Annotated[str | None, typer.Option(help="Attack what this plugin offers, and nothing else.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write every attack and what came of it here, as JSON.")] = None,
+    budget: Annotated[Literal["quick", "full"], typer.Option(help="full: every tensor and message; hours.")] = "quick",
+) -> None:
+    """Attack ops, lookup arguments, schemes, strategies and families by provers that lie and re-prove. Loads the
+    installed plugins. Exit code 1 if anything false is accepted, a message is not read, or a part was not reached."""
+    from zkcore import api
+    from zkcore.report import attacks
+
+    api.need("torch", "transformers", "safetensors")
+    from zkcore.testing.attack_kit import kit
+    from zkcore.testing.attack_kit.budget import BUDGETS
+
+    output: Output = ctx.obj
+    if report:
+        files.check_writable(report)
+    with output.reporting() as progress:
+        found = kit.run(plugin, BUDGETS[budget], progress.stage)
+    if report:
+        text = json.dumps([r.content() for r in found], indent=1)
+        files.write(files.Written(report, text.encode()))
+    content = {"failures": sum(len(r.failures) for r in found), "reports": [_short(r) for r in found]}
+    output.result("attack", content, attacks.line(found), *attacks.tables(found))
+    if content["failures"]:
+        raise typer.Exit(REJECTED)
+
+
+def _short(report: Report) -> dict[str, object]:
+    return {k: v for k, v in report.content().items() if k != "outcomes"}

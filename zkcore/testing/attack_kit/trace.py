@@ -1,0 +1,270 @@
+"""A proof as it is made or read: its messages, columns, challenges and checks in order. A prover may lie at any of
+them, and goes on as if nothing had happened; challenges may be foreknown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zkcore.errors import ProofRejected
+from zkcore.field.kernels import MODULUS, Points
+from zkcore.graph.witness import Tamper, Witness
+from zkcore.testing.attack_kit.subject import Subject
+from zkcore.testing.toolbox import tools
+from zkcore.transcript.channel import Channel, ProverChannel, VerifierChannel
+from zkcore.transcript.sponge import Sponge
+from zkcore.transcript.transcript import WIDTH, Transcript
+from zkcore.transcript.values import Number, Value
+from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, Refs, Wire
+
+Key = tuple[str, int]  # a label, and how many of it came before
+MESSAGE, COLUMN, CHALLENGE, CHECK = "message", "column", "challenge", "check"
+
+
+@dataclass(frozen=True)
+class Event:
+    """`size`: numbers in a message, cells in a column. `value`: of a challenge; of a check: left less right."""
+
+    kind: str
+    key: Key
+    size: int = 0
+    value: int = 0
+
+
+@dataclass(frozen=True)
+class Element:
+    """A point or a scalar of the proof. `before`: challenges drawn before it crossed."""
+
+    label: str
+    start: int
+    size: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a prover does other than told. `messages`: what it adds to numbers, by message and slot. `tamper`: lies
+    about tensors and columns. `swaps`: bytes that cross in place of a commitment, by label. `foreknown`: challenges."""
+
+    messages: Mapping[Key, Mapping[int, int]] = field(default_factory=dict)
+    tamper: Tamper = field(default_factory=dict)
+    swaps: Mapping[str, bytes] = field(default_factory=dict)
+    foreknown: Sequence[int] | None = None
+    seed: int = 1
+
+
+@dataclass
+class Trace:
+    """`reason`: why the proof is rejected (of a proof being made: the first guard it breaks); empty if it is not."""
+
+    proof: bytes
+    events: list[Event]
+    elements: list[Element]
+    reason: str
+    blinders: int = 0
+    slots: int = 0
+
+    @property
+    def challenges(self) -> list[int]:
+        return [e.value for e in self.events if e.kind == CHALLENGE]
+
+    @property
+    def residuals(self) -> dict[Key, int]:
+        """Of checks that fail."""
+        return {e.key: e.value for e in self.events if e.kind == CHECK and e.value}
+
+    def messages(self) -> list[Event]:
+        return [e for e in self.events if e.kind == MESSAGE]
+
+    def crossed(self, label: str) -> bytes:
+        """What crossed under a label, all of it."""
+        return b"".join(self.proof[e.start : e.start + e.size] for e in self.elements if e.label == label)
+
+
+class Log:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.elements: list[Element] = []
+        self.drawn = 0
+        self._seen: Counter[tuple[str, str]] = Counter()
+
+    def add(self, kind: str, label: str, size: int = 0, value: int = 0) -> Key:
+        key = label, self._seen[kind, label]
+        self._seen[kind, label] += 1
+        self.events.append(Event(kind, key, size, value % MODULUS))
+        return key
+
+    def crossing(self, label: str, start: int, unit: int, count: int) -> None:
+        self.elements += [Element(label, start + i * unit, unit, self.drawn) for i in range(count)]
+
+
+class Tape(Sponge):
+    """Notes what is drawn. Foreknown challenges are handed out in its place; the state moves on as ever."""
+
+    def __init__(self, log: Log, state: bytes, foreknown: Sequence[int] | None) -> None:
+        super().__init__()
+        self.state, self.log, self.foreknown = state, log, foreknown
+
+    def challenge(self, label: str) -> int:
+        drawn = super().challenge(label)
+        if self.foreknown is not None and self.log.drawn < len(self.foreknown):
+            drawn = self.foreknown[self.log.drawn]
+        self.log.drawn += 1
+        self.log.add(CHALLENGE, label, value=drawn)
+        return drawn
+
+
+class LoggedWire(Wire):
+    """Also notes what crosses, and what public equations come to."""
+
+    log: Log
+
+    def scalars(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
+        self.log.crossing(label, self.moved, SCALAR_BYTES, count)
+        return super().scalars(label, count, make)
+
+    def points(self, label: str, count: int, make: Callable[[], Points]) -> Refs:
+        self.log.crossing(label, self.moved, POINT_BYTES, count)
+        return super().points(label, count, make)
+
+    def require_equal(self, guard: str, left: int, right: int) -> None:
+        self.log.add(CHECK, guard, value=left - right)
+        super().require_equal(guard, left, right)
+
+    def settle(self) -> None:
+        asked, heard = [guard for guard, _ in self._equations], getattr(self.channel, "guards", [])
+        before = len(heard)
+        super().settle()
+        broken = set(heard[before:])
+        for guard in asked:
+            self.log.add(CHECK, guard, value=int(guard in broken))
+
+
+class Logged(Transcript):
+    """Notes everything; its prover adds to messages what the script says."""
+
+    def __init__(self, channel: Channel, subject: Subject, hiding: bool, script: Script) -> None:
+        super().__init__(channel, tools(), subject.statement(hiding), hiding=hiding)
+        self.log, self._script = Log(), script
+        tape = Tape(self.log, self._sponge.state, script.foreknown)
+        wire = LoggedWire(self.kernels, tools().generators, channel, tape, WIDTH)
+        wire.log, self._sponge, self._wire = self.log, tape, wire
+
+    def message(self, label: str, count: int, make: Callable[[], Sequence[int]] = lambda: []) -> list[Value]:
+        if count:
+            self._last = self.log.add(MESSAGE, label, count)
+        return super().message(label, count, make)
+
+    def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
+        numbers = super().fill(label, count, make)
+        for slot, delta in self._script.messages.get(self._last, {}).items():
+            numbers[slot] = (numbers[slot] + delta) % MODULUS
+        return numbers
+
+    def require_zero(self, value: Number, guard: str) -> None:
+        if (number := _known(value)) is not None:
+            self.log.add(CHECK, guard, value=number)
+        super().require_zero(value, guard)
+
+    def require_product(self, factors: Sequence[Number], result: Number, guard: str) -> None:
+        numbers, right = [_known(f) for f in factors], _known(result)
+        if sum(isinstance(f, Value) for f in factors) > 1 and right is not None:  # fewer end in require_zero
+            left = 1
+            for n in numbers:
+                left = left * (n or 0) % MODULUS
+            self.log.add(CHECK, guard, value=left - right)
+        super().require_product(factors, result, guard)
+
+    @property
+    def slots(self) -> int:
+        return self._ledger.tape.slots
+
+
+def _known(value: Number) -> int | None:
+    return value.number if isinstance(value, Value) else value
+
+
+class Watched:
+    """A commitment scheme whose commitments are noted."""
+
+    def __init__(self, scheme: Any, log: Log) -> None:
+        self._scheme, self._log = scheme, log
+
+    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Any]) -> Any:
+        self._log.add(COLUMN, label.removeprefix("commit "), int(np.prod(shape)))
+        return self._scheme.commit(t, label, shape, make)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheme, name)
+
+
+class Forger(ProverChannel):
+    """Reproducible coins; goes on after a violated guard, and decides like a verifier."""
+
+    judging = True
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(b"forger")
+        self.guards: list[str] = []
+        self._script, self._count = script, 0
+
+    @property
+    def drawn(self) -> int:
+        return self._count
+
+    def blinders(self, count: int) -> list[int]:
+        start, self._count = self._count, self._count + count
+        seeds = (f"{self._script.seed} {i}".encode() for i in range(start, start + count))
+        return [int.from_bytes(hashlib.sha512(seed).digest(), "big") % MODULUS for seed in seeds]
+
+    def violated(self, guard: str) -> None:
+        self.guards.append(guard)
+
+    def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
+        data = make()
+        return super().move(label, size, lambda: self._script.swaps.get(label, data))
+
+
+class Noting(VerifierChannel):
+    """Reads to the end, and remembers what was wrong."""
+
+    def __init__(self, proof: bytes) -> None:
+        super().__init__(proof)
+        self.guards: list[str] = []
+
+    def violated(self, guard: str) -> None:
+        self.guards.append(guard)
+
+
+def forge(subject: Subject, script: Script, hiding: bool = False) -> Trace:
+    """A proof by a prover with this script, whatever guards it breaks."""
+    channel = Forger(script)
+    t = Logged(channel, subject, hiding, script)
+    witness = Witness(subject.system, tools().kernels, subject.given, script.tamper)
+    subject.run(t, Watched(subject.setup(hiding).scheme, t.log), witness)
+    reason = channel.guards[0] if channel.guards else ""
+    return Trace(bytes(channel.proof), t.log.events, t.log.elements, reason, channel.drawn, t.slots)
+
+
+def replay(subject: Subject, proof: bytes, hiding: bool = False, foreknown: Sequence[int] | None = None) -> Trace:
+    """The verifier's run over a proof. Any exception but ProofRejected is a bug of the verifier."""
+    channel = Noting(proof)
+    t = Logged(channel, subject, hiding, Script(foreknown=foreknown))
+    reason = ""
+    try:
+        subject.run(t, Watched(subject.setup(hiding).scheme, t.log), None)
+    except ProofRejected as e:
+        reason = e.reason
+    reason = channel.guards[0] if channel.guards else reason
+    return Trace(proof, t.log.events, t.log.elements, reason)
+
+
+def spread(things: Sequence[Any], most: int) -> Iterator[Any]:
+    """At most so many, from everywhere."""
+    step = max(1, -(-len(things) // most)) if most else len(things) + 1
+    yield from (things[min(i + (i // step) % step, len(things) - 1)] for i in range(0, len(things), step))
