@@ -195,11 +195,12 @@ def estimate(
     return EstimateResult(source.name, seq_len, new_tokens, source.assumed, answer, model)
 
 
-def inspect(file: Path) -> dict[str, Any]:
-    """What a configuration, commitment or proof file says, without checking it."""
+def inspect(file: Path, commitment: Path | None = None) -> dict[str, Any]:
+    """What a configuration, commitment or proof file says, without checking it. `commitment`: of a proof, for its
+    soundness ledger."""
     from zkcore import inspection
 
-    return inspection.describe(Path(file))
+    return inspection.describe(Path(file), commitment)
 
 
 def _token(reporter: Reporter, count: int, most: int) -> None:

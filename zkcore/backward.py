@@ -18,7 +18,7 @@ from zkcore.errors import GraphError
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
-from zkcore.polynomial.point import box, num_vars
+from zkcore.polynomial.point import box, num_vars, total_vars
 from zkcore.progress import Progress, layer, layers_in, silent
 from zkcore.relation import Expr, Relation
 from zkcore.subprotocols import einsum
@@ -147,6 +147,7 @@ def _reduce(session: Session, relation: Relation, claim: Claim) -> None:
 def _zero(session: Session, relation: Relation) -> None:
     """A multilinear extension that vanishes at a random point is zero. Error: variables / r."""
     shape = session.system.domain(relation)
+    session.t.error("zero", 1, total_vars(shape))
     at = {x: session.t.challenges("zero", num_vars(n)) for x, n in zip(relation.spec, shape, strict=True)}
     value = session.affine(relation.exprs[0], at, _real(session, relation, at))
     session.t.require_zero(value, relation.name)

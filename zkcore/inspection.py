@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zkcore import config, public
+from zkcore import config, public, soundness
 from zkcore import proof as files
 from zkcore.errors import FormatError
 from zkcore.graph.system import System
 from zkcore.models.family import Sequence
-from zkcore.public import PublicFile
+from zkcore.public import PublicFile, building
 from zkcore.setup import Setup
+from zkcore.statement import DEFERRED
 
 HIDDEN = ["the weights", "every activation", "the logits"]
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe(path: Path, commitment: Path | None = None) -> dict[str, Any]:
+    """`commitment`: a proof's, which says what shapes its ledger is about."""
     data = files.read(path, "file")
     if data[:8] == files.COMMITMENT_MAGIC:
         return _commitment(data)
     if data[:8] == files.PROOF_MAGIC:
-        return _proof(data)
+        return {**_proof(data), **(_proved(data, public.load(commitment)) if commitment else {})}
     if data[:8] in (files.SETTLEMENT_MAGIC, files.ACCUMULATOR_MAGIC):
         return _carried(data)
     return {"kind": "configuration", **config.load(path).model_dump(mode="json")}
@@ -44,6 +47,7 @@ def _commitment(data: bytes) -> dict[str, Any]:
         "Sections": _sections(file),
         "Graph of an answer of 64 tokens": _system(file.system(Sequence((0,) * 65, 1))),
         **_bounds(setup),
+        **_ledger(file, Sequence((0,) * (min(64, setup.architecture.max_positions - 1) + 1), 1)),
         "Public": {"what": "architecture, scales, configuration, tokenizer, commitment, prompt, output"},
         "Hidden": {"what": ", ".join(HIDDEN) if setup.parts.config.zero_knowledge else "nothing: clear mode"},
     }
@@ -78,6 +82,32 @@ def _proof(data: bytes) -> dict[str, Any]:
         "bytes": len(data),
         "of them messages": len(container.body),
         **{k: v if isinstance(v, str) else str(v) for k, v in container.header.items()},
+    }
+
+
+def _proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
+    """What a proof's shapes come to, the range proof of its model's weights included."""
+    header, a = files.unpack(data, files.PROOF_MAGIC, "proof").header, commitment.setup.architecture
+    prompt, output = header.get("prompt"), header.get("output")
+    if not isinstance(prompt, list) or not isinstance(output, list) or not prompt or not output:
+        raise FormatError("proof: its header is malformed")
+    tokens = (*prompt, *output)
+    if len(tokens) > a.max_positions or not all(type(t) is int and 0 <= t < a.vocab_size for t in tokens):
+        raise FormatError("proof: its tokens are not this model's")
+    return dict(_ledger(commitment, Sequence(tokens, len(prompt)), header.get("opening") == DEFERRED))
+
+
+def _ledger(file: PublicFile, sequence: Sequence, defer: bool = False) -> Mapping[str, object]:
+    """Of an answer as long as `sequence`, and of the weights' ranges."""
+    ranges = soundness.errors(file.setup, building(file.setup.certificate))
+    answer = soundness.errors(file.setup, file.system(sequence), defer)
+    hiding = file.setup.parts.config.zero_knowledge
+    left = {"Left open": ["the opening: see the settlement"]} if defer else {}
+    of = {"tokens": len(sequence.tokens), "of them proved": len(sequence.generated)}
+    return {
+        "Ledger of an answer and of the weights' ranges": of,
+        **soundness.ledger([*ranges, *answer], hiding),
+        **left,
     }
 
 

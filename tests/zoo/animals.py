@@ -148,7 +148,9 @@ class SumOfClaims(Hyrax):
 
 
 class _Rows(Hyrax):
-    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Commitment:
+    def commit(
+        self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
+    ) -> Commitment:
         layout, wire = Layout(shape, self.log_width), t.wire()
         bases, kernels, n = wire.generators.take("tensor", 1 << self.log_width), t.kernels, 0
         n = len(layout.row_ids)

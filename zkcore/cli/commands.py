@@ -153,11 +153,17 @@ def verify(
 
 
 @app.command()
-def inspect(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A commitment, proof or config.")]) -> None:
-    """Show what is in a file, and what it hides."""
+def inspect(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A commitment, proof or config.")],
+    commitment: Annotated[
+        Path | None, typer.Option(help="A proof's public.zkc: how sound it is, term by term.")
+    ] = None,
+) -> None:
+    """Show what is in a file, what it hides, and how sound it is."""
     from zkcore import api
 
-    content = api.inspect(file)
+    content = api.inspect(file, commitment)
     ctx.obj.result("inspect", content, str(file), *section_tables(content))
 
 

@@ -65,7 +65,7 @@ class Hyrax:
         return Commitment(layout, replace(secret, refs=refs) if secret else Rows(refs))
 
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
-        """Error: (claims + 2 log width) / r, plus the inner product's."""
+        """Error: (claims - 1 + 2 log width) / r, plus the inner product's."""
         if openings:
             self._inner_product(t, self._reduce(t, openings))
 
@@ -89,6 +89,8 @@ class Hyrax:
         if t.proving:
             folded = [self._fold(t, o, a) for o, (a, _) in zip(openings, places, strict=True)]
             prover = self._sumcheck(t, powers, folded, [b for _, b in places])
+        t.error("opening", len(openings) - 1)
+        t.error("opening", 2, self.log_width)
         rho, final = run_rounds(t.message, t.challenge, total, self.log_width, 2, prover)
         weights = [p * eq(b, rho) % MODULUS for p, (_, b) in zip(powers, places, strict=True)]
         scalars = [

@@ -63,6 +63,7 @@ def _layer(
     """p + batch q = sum_y eq(point, y) [(p0 + batch q0) q1 + p1 q0](y)."""
     t, depth = session.t, len(point)
     batch = t.challenge("layer batch")
+    t.error("fraction tree", 1, 2)  # this one, and that between the halves
     prover = tree.layer(depth, point, batch) if tree else None
     total = weighted([(1, claim[0]), (batch, claim[1])])
     at, final = session.sumcheck(total, depth, 3, prover)

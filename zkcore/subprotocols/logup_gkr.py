@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 
 import numpy as np
 
 from zkcore.field.kernels import MODULUS, FieldArray, contiguous
 from zkcore.graph import arrays
-from zkcore.polynomial.point import num_vars
+from zkcore.polynomial.point import num_vars, total_vars
 from zkcore.relation import Integers, Relation, Table
 from zkcore.subprotocols.leaf_blocks import (
     Compression,
@@ -38,7 +39,7 @@ class LogupGkr:
     virtual_outputs = True
 
     def check(self, session: Session, relations: Sequence[Relation], group: str) -> None:
-        """Error: (cells + rows + 1) / r for beta, columns / r for gamma, plus the tree's."""
+        """Error: (cells + rows) / r for beta, columns times that for gamma, plus the tree's."""
         if not relations:
             return
         tables = _tables(relations)
@@ -46,13 +47,16 @@ class LogupGkr:
             mine = [r for r in relations if r.table == table]
             session.commit(_multiplicity(group, table), (table.size,), partial(count, session, table, mine))
         gamma, beta = session.t.challenges("lookup", 2)
+        fractions_error(session, "lookup", relations, max(len(t.ranges) for t in tables))
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
         blocks = [table_block(session, t, compression, [(-1, _multiplicity(group, t))]) for t in tables]
         blocks += [cell_block(session, r, compression) for r in relations]
         prove_blocks(session, "lookups" if not group else f"lookups {group}", blocks)
 
     def define(self, session: Session, definitions: Sequence[Definition]) -> None:
-        """Error: claims / r for delta and for lambda, plus the tree's and the table sumchecks'."""
+        """Error: claims / r for delta and columns / r for lambda; (cells + rows) / r for gamma and as much for beta;
+        the variables of a claim's point, lest cells of one index outside the table cancel; plus the tree's and the
+        table sumchecks'."""
         if not definitions:
             return
         delta = session.t.challenge("definitions")
@@ -62,6 +66,10 @@ class LogupGkr:
             own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]
             session.commit(_pushforward(table, column), (table.size,), partial(pushforward, session, table, own))
         gamma, beta, batch = session.t.challenges("definition lookup", 3)
+        relations = list(dict.fromkeys(d.relation for d in definitions))
+        session.t.error("definitions", len(definitions) + max(total_vars(session.system.domain(r)) for r in relations))
+        session.t.error("definitions", len(keys))
+        fractions_error(session, "definitions", relations, 1)
         shares = {key: pow(batch, i, MODULUS) for i, key in enumerate(keys, 1)}
         tables = _tables([d.relation for d in definitions])
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
@@ -69,7 +77,7 @@ class LogupGkr:
         for table in tables:
             columns = [(-shares[key], _pushforward(*key)) for key in keys if key[0] == table]
             blocks.append(table_block(session, table, compression, columns, index_only=True))
-        for relation in dict.fromkeys(d.relation for d in definitions):
+        for relation in relations:
             weights = [
                 (p * shares[_key(d)] % MODULUS, d)
                 for p, d in zip(powers, definitions, strict=True)
@@ -80,6 +88,15 @@ class LogupGkr:
         for table in tables:
             mine = [(p, d) for p, d in zip(powers, definitions, strict=True) if d.relation.table == table]
             _table_sum(session, table, mine)
+
+
+def fractions_error(session: Session, term: str, relations: Sequence[Relation], columns: int) -> None:
+    """Of gamma and beta. Cleared of denominators, a false sum of fractions is a polynomial that does not vanish, of
+    degree N in beta and N * columns in gamma, for N cells and rows."""
+    cells = sum(prod(session.system.domain(r)) for r in relations)
+    n = cells + sum(t.size for t in _tables(relations))
+    session.t.error(term, n * columns)
+    session.t.error(term, n)
 
 
 def count(session: Session, table: Table, relations: Sequence[Relation]) -> Integers:

@@ -19,6 +19,7 @@ def merge(session: Session, claims: Sequence[Claim]) -> Claim:
     name, t = claims[0].tensor, session.t
     shape = session.system.tensors[name].shape
     gamma = t.challenge("merge")
+    t.error("merge", len(claims) - 1)
     powers = [pow(gamma, k, MODULUS) for k in range(len(claims))]
     total = weighted(list(zip(powers, (c.value for c in claims), strict=True)))
     prover = _prover(session, claims, powers, shape) if t.proving else None

@@ -158,6 +158,8 @@ class Session:
 
     # --- sumcheck ----------------------------------------------------------------------------------------------------
     def sumcheck(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
+        """Of degree `degree` in each variable. The caller discharges the result."""
+        self.t.error("sumcheck", degree, num_vars)
         return run_rounds(self.t.message, self.t.challenge, claim, num_vars, degree, prover)
 
 

@@ -28,7 +28,7 @@ from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial.point import Point, eq, join, less_than, padded, split, total_vars
 from zkcore.relation import Relation, Table
-from zkcore.subprotocols.logup_gkr import count
+from zkcore.subprotocols.logup_gkr import count, fractions_error
 from zkcore.subprotocols.lookup import Definition
 from zkcore.subprotocols.session import At, Session, Wanted
 from zkcore.subprotocols.side_by_side import Part, SideBySide, share
@@ -184,11 +184,15 @@ class TLookup:
             mine = [r for r in relations if r.table == table]
             session.commit(multiplicity(group, table), (table.size,), partial(count, session, table, mine))
         gamma, beta = session.t.challenges("lookup", 2)
+        for _ in ("sums", "denominators that vanish where nothing is selected"):
+            fractions_error(session, "lookup", relations, max(len(t.ranges) for t in tables))
         sides: list[Side] = [*(Cells(session, r) for r in relations), *(Rows(session, t, group) for t in tables)]
         for side in sides:
             session.commit(side.inverse, side.shape, partial(_inverse, session, side, gamma, beta))
         alpha = session.t.challenge("equations")
         point = session.t.challenges("equations point", max(total_vars(s.shape) for s in sides))
+        session.t.error("lookup", len(tables) + len(sides) - 1)
+        session.t.error("lookup", 1, len(point))
         powers = iter([pow(alpha, i, MODULUS) for i in range(len(tables) + len(sides))])
         sums, inverses = {t: next(powers) for t in tables}, {s.inverse: next(powers) for s in sides}
         _prove(session, f"lookups {group}".strip(), sides, Challenges(gamma, beta, point, sums, inverses))

@@ -58,7 +58,7 @@ class _Folded:
 
 
 def prove(wire: Wire, grid: Grid) -> None:
-    """Both sides. Error: (2 + 4 log m + 3 log |W|) / r, plus the inner product's."""
+    """Both sides. Error: (4 + 4 log m + 3 log |W|) / r, plus the inner product's."""
     tape = grid.tape
     if not tape.products and not tape.zeros:
         return
@@ -66,6 +66,7 @@ def prove(wire: Wire, grid: Grid) -> None:
     instance = _fold(wire, grid)
     x, values = _constraints(wire, grid, instance)
     rho = wire.challenge("matrix batch")
+    wire.error("blind", 2)
     table = wire.kernels.to_scalars(wire.kernels.eq_table(x))
     weights, of_one = tape.backward(_seeds(tape, table, rho))
     claim = sum(v * pow(rho, i, MODULUS) for i, v in enumerate(values)) - of_one * instance.u
@@ -129,6 +130,7 @@ def _fold(wire: Wire, grid: Grid) -> _Folded:
     error_rows = wire.rows("error", bases[:width], rows, lambda: grid_of(error))
     [u2] = wire.scalars("mask scale", 1, lambda: [u2])
     r = wire.challenge("fold")
+    wire.error("blind", 2)  # E' is quadratic in it
     out = _Folded((1 + r * u2) % p, r, mask_row, [(r, cross_rows), (r * r % p, error_rows)])
     if wire.proving:
         out.z, out.mask = [(a + r * b) % p for a, b in zip(z1, mask, strict=True)], mask
@@ -141,6 +143,8 @@ def _constraints(wire: Wire, grid: Grid, folded: _Folded) -> tuple[Point, list[i
     k, tape = wire.kernels, grid.tape
     num_x = (len(tape.products) + len(tape.zeros) - 1).bit_length()
     tau = [wire.challenge("constraint point") for _ in range(num_x)]
+    wire.error("blind", 1, num_x)
+    wire.error("blind", 3, num_x)
     prover = None
     if wire.proving:
         tables = [_table(k, v, num_x) for v in (*_matrices(tape, folded.z, folded.u), folded.error)]
@@ -187,6 +191,7 @@ def _witness(wire: Wire, grid: Grid, folded: _Folded, weights: list[int], claim:
     if wire.proving:
         z = _table(k, _by_position(grid, folded.z, 1 << num_y), num_y)
         prover = k.sumcheck([laid, z], [(1, (0, 1))], 2)
+    wire.error("blind", 3, num_y)  # what a message row may have on the mask's generators enters with eq twice
     y, final = run_rounds(wire.scalars, wire.challenge, claim, num_y, 2, prover)
     [value] = wire.scalars("folded value", 1, (lambda: prover.finals()[1:]) if prover else nothing)
     table = k.eq_table(y)

@@ -72,7 +72,10 @@ class _Halving:
 
 
 def prove(wire: Wire, label: str, instance: Instance) -> None:
-    """Both sides. Error: 2 log n / r plus finding a relation between the generators."""
+    """Both sides. Each halving's equation is of degree 4 in its challenge (times x^2), those before and after the
+    halvings are linear. Beside that: finding a relation between the generators."""
+    wire.error("inner product", 4, len(instance.generators).bit_length() - 1)
+    wire.error("inner product", 1, 2)
     c = wire.challenge(f"{label} scale")
     state, blind = _start(wire.kernels, instance, c)
     crosses, challenges = [], []

@@ -22,7 +22,7 @@ from zkcore.transcript.channel import Channel
 from zkcore.transcript.rounds import nothing
 from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.values import Number, Tape, Value, linear
-from zkcore.transcript.wire import Combination, Refs, Wire
+from zkcore.transcript.wire import Combination, Error, Refs, Wire
 
 WIDTH = 8  # slots of a message row; longer messages take several rows
 
@@ -63,6 +63,15 @@ class Transcript:
     def work(self) -> dict[str, int]:
         """What it took so far: bytes sent and hashed, and what the engine counted (in this process, whoever asked)."""
         return {"bytes": self._wire.moved, "hashed_bytes": self.hashed_bytes, **self.kernels.counters()}
+
+    def error(self, term: str, bad: int, times: int = 1) -> None:
+        """State that each of the `times` challenges that are drawn here lets something false pass with probability
+        `bad` / r at most. Summed up in zkcore.soundness."""
+        self._wire.error(term, bad, times)
+
+    @property
+    def stated_errors(self) -> list[Error]:
+        return self._wire.errors
 
     def challenge(self, label: str) -> int:
         self._open()

@@ -41,6 +41,15 @@ class Combination:
     known: list[tuple[Points, FieldArray]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Error:
+    """`times` challenges were drawn, each of which lets something false pass with probability `bad` / r at most."""
+
+    term: str
+    bad: int
+    times: int = 1
+
+
 class Wire:
     def __init__(self, kernels: Kernels, generators: Generators, channel: Channel, sponge: Sponge, width: int) -> None:
         self.kernels, self.generators, self.channel, self.sponge = kernels, generators, channel, sponge
@@ -48,6 +57,7 @@ class Wire:
         self.message_bases = generators.take("message", width)
         self.fixed: FixedBase = kernels.fixed_base(np.concatenate([self.blinder_base, self.message_bases]))
         self.moved = 0  # bytes, both sides counting
+        self.errors: list[Error] = []
         self._encoded: list[bytes] = []
         self._count = 0
         self._equations: list[tuple[str, Combination]] = []
@@ -59,6 +69,10 @@ class Wire:
 
     def challenge(self, label: str) -> int:
         return self.sponge.challenge(label)
+
+    def error(self, term: str, bad: int, times: int = 1) -> None:
+        """What a protocol says of its challenges, beside where it draws them; see zkcore.soundness."""
+        self.errors.append(Error(term, bad, times))
 
     def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
         data = self.channel.move(label, size, make)

@@ -16,7 +16,7 @@ import numpy as np
 from zkcore import committer
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.commitment.scheme import CommitmentScheme
-from zkcore.compatibility import TREES
+from zkcore.compatibility import BATCHING
 from zkcore.config import Config, parse
 from zkcore.errors import UsageError
 from zkcore.graph.op import Op
@@ -67,7 +67,7 @@ CONFIG: Mapping[str, Any] = {
 }
 PROMPT = (3, 1, 4, 1, 5, 9)
 LOG_WIDTH = 2  # of small systems: tensors take several rows
-SCOPES = {"attention op": "attention.", "mlp op": "mlp."}
+SCOPES = {"attention op": "attention.", "mlp op": "mlp.", "activation op": "mlp."}
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,8 @@ def _of(offer: Offer, plugins: tuple[str, ...]) -> Iterator[Subject | Missing]:
         case "commitment scheme":
             yield of_scheme(offer.factory(LOG_WIDTH), title(offer))
         case "strategy":
-            trees = getattr(offer.factory, "lookup_trees", TREES)
-            for tree in trees:
-                changes = {"strategy": {"name": offer.name, "lookup_trees": tree}}
+            for batching in getattr(offer.factory, "batching", BATCHING):
+                changes = {"strategy": {"name": offer.name, "batching": batching}}
                 yield _model(offer, plugins, changes, {"num_hidden_layers": 3, **extra})
         case "model family":
             yield _model(offer, plugins, {}, extra, family=offer.name)
@@ -163,6 +162,8 @@ def _of(offer: Offer, plugins: tuple[str, ...]) -> Iterator[Subject | Missing]:
             yield _model(offer, plugins, {"model": {"attention": {"name": offer.name}}}, extra)
         case "mlp op":
             yield _model(offer, plugins, {}, {"hidden_act": offer.name, **extra})
+        case "activation op":
+            yield _model(offer, plugins, {}, {"activation_function": offer.name, **extra}, family="gpt2")
         case kind:
             yield Missing(title(offer), f"the kit knows no {kind}: it needs a subject for it")
 

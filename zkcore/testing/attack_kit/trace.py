@@ -195,9 +195,9 @@ class Watched:
     def __init__(self, scheme: Any, log: Log) -> None:
         self._scheme, self._log = scheme, log
 
-    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Any]) -> Any:
+    def commit(self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Any], **more: Any) -> Any:
         self._log.add(COLUMN, label.removeprefix("commit "), int(np.prod(shape)))
-        return self._scheme.commit(t, label, shape, make)
+        return self._scheme.commit(t, label, shape, make, **more)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scheme, name)
