@@ -147,7 +147,7 @@ class CheatWire(Wire):
     def points(self, label: str, count: int, make: Callable[[], Points]) -> Refs:
         return super().points(label, count, lambda: self.cheat.moved(label, make()))
 
-    def rows(self, label: str, bases: Points, count: int, make: Callable[[], Column]) -> Rows:
+    def rows(self, label: str, bases: Points, count: int, make: Callable[[], Column], ternary: bool = False) -> Rows:
         def lying() -> Column:
             honest = np.ascontiguousarray(make())
             if (f"inside {label}", self.cheat.seen[f"inside {label}"]) not in self.cheat.lies:
@@ -157,7 +157,7 @@ class CheatWire(Wire):
             told = self.cheat.told(f"inside {label}", KERNELS.to_scalars(flat))
             return KERNELS.from_scalars(told).reshape(count, -1, 4)
 
-        return super().rows(label, bases, count, lying)
+        return super().rows(label, bases, count, lying, ternary)
 
     def require_equal(self, guard: str, left: int, right: int) -> None:
         self.cheat.residual[guard].append((left - right) % MODULUS)

@@ -424,9 +424,11 @@ class LateShift(Cheat):
         shift = KERNELS.to_scalars(by)
         honest_rows, honest_opening, honest_product = Wire.rows, blind._open_witness, inner_product.prove
 
-        def rows(wire: Wire, label: str, bases: Points, count: int, make: Callable[[], np.ndarray]) -> Rows:
+        def rows(
+            wire: Wire, label: str, bases: Points, count: int, make: Callable[[], np.ndarray], ternary: bool = False
+        ) -> Rows:
             if label != "mask":
-                return honest_rows(wire, label, bases, count, make)
+                return honest_rows(wire, label, bases, count, make, ternary)
             wide = np.concatenate([wire.message_bases, bases])
             return honest_rows(wire, label, wide, 1, lambda: np.concatenate([by.reshape(1, -1, 4), make()], axis=1))
 

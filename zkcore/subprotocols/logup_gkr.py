@@ -90,13 +90,13 @@ class LogupGkr:
             _table_sum(session, table, mine)
 
 
-def fractions_error(session: Session, term: str, relations: Sequence[Relation], columns: int) -> None:
+def fractions_error(session: Session, term: str, relations: Sequence[Relation], columns: int, ways: int = 1) -> None:
     """Of gamma and beta. Cleared of denominators, a false sum of fractions is a polynomial that does not vanish, of
-    degree N in beta and N * columns in gamma, for N cells and rows."""
+    degree N in beta and N * columns in gamma, for N cells and rows. `ways`: of going wrong, in beta."""
     cells = sum(prod(session.system.domain(r)) for r in relations)
     n = cells + sum(t.size for t in _tables(relations))
     session.t.error(term, n * columns)
-    session.t.error(term, n)
+    session.t.error(term, n * ways)
 
 
 def count(session: Session, table: Table, relations: Sequence[Relation]) -> Integers:

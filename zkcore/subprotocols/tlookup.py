@@ -184,8 +184,8 @@ class TLookup:
             mine = [r for r in relations if r.table == table]
             session.commit(multiplicity(group, table), (table.size,), partial(count, session, table, mine))
         gamma, beta = session.t.challenges("lookup", 2)
-        for _ in ("sums", "denominators that vanish where nothing is selected"):
-            fractions_error(session, "lookup", relations, max(len(t.ranges) for t in tables))
+        ways = 2  # a false sum, and a denominator that vanishes where nothing is selected
+        fractions_error(session, "lookup", relations, ways * max(len(t.ranges) for t in tables), ways)
         sides: list[Side] = [*(Cells(session, r) for r in relations), *(Rows(session, t, group) for t in tables)]
         for side in sides:
             session.commit(side.inverse, side.shape, partial(_inverse, session, side, gamma, beta))
