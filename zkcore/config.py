@@ -93,8 +93,10 @@ class AttentionConfig(Strict):
 
 
 class ModelConfig(Strict):
-    """Bits of the integer model. Intervals are signed; fractions come from calibration."""
+    """Bits of the integer model. Intervals are signed; fractions come from calibration. encoding: "plain" (weights of
+    weight_bits bits), or another one for which a plugin has families, e.g. "ternary"."""
 
+    encoding: str = "plain"
     weight_bits: int = Field(default=16, ge=4, le=20)
     activation_bits: int = Field(default=16, ge=8, le=20)
     hidden_bits: int = Field(default=20, ge=8, le=28)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,19 +26,27 @@ class Accuracy:
     top1_agreement: float
 
 
-def float_logits(model_dir: Path, windows: list[tuple[int, ...]]) -> list[torch.Tensor]:
-    """[tokens, vocab] per window, by transformers itself."""
+def by_transformers(model_dir: Path) -> Any:
+    """As its loader makes it. A family that it cannot load this way has a `reference(model_dir)` of its own."""
     from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        model_dir, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
+
+
+def float_logits(
+    model_dir: Path, windows: list[tuple[int, ...]], load: Callable[[Path], Any] = by_transformers
+) -> list[torch.Tensor]:
+    """[tokens, vocab] per window, by transformers itself."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            model_dir, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        )
+        model = load(model_dir)
     except Exception as e:  # it raises whatever it likes
         raise ModelError(f"transformers cannot load {model_dir}: {e}") from e
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()
     with torch.no_grad():
         return [model(torch.tensor([w])).logits[0].double() for w in windows]
 
@@ -56,7 +66,8 @@ def compare(setup: Setup, weights: Weights, model_dir: Path, windows: list[tuple
     """Both models on the same windows."""
     loss = {"float": 0.0, "integer": 0.0}
     same = count = 0
-    for window, exact in zip(windows, float_logits(model_dir, windows), strict=True):
+    load = getattr(setup.parts.family, "reference", by_transformers)
+    for window, exact in zip(windows, float_logits(model_dir, windows, load), strict=True):
         ours, target = integer_logits(setup, weights, window), torch.tensor(window[1:])
         for name, logits in (("float", exact), ("integer", ours)):
             loss[name] += float(torch.nn.functional.cross_entropy(logits[:-1], target, reduction="sum"))

@@ -86,5 +86,7 @@ def register_strategies(register: RegisterStrategy) -> None:
 def register_model_families(register: RegisterModelFamily) -> None:
     """Offer model families.
 
-    :param register: ``register(name, factory)``; the name is the checkpoint's ``model_type``, such as "llama".
+    :param register: ``register(name, factory)``; the name is the checkpoint's ``model_type``, such as "llama". For
+        another encoding of weights than "plain" (``model.encoding`` in the configuration) it stands before that name:
+        "ternary llama".
     """

@@ -59,7 +59,7 @@ class Parts:
         return Parts(
             config,
             registry,
-            registry.model_family(family)(),
+            registry.model_family(_encoded(config, family))(),
             registry.strategy(config.strategy.name)(config.strategy),
             registry.commitment_scheme(config.commitment.name)(config.commitment.width),
             registry.lookup_argument(config.lookup)(),
@@ -67,6 +67,12 @@ class Parts:
 
     def driver(self, weights: Mapping[str, Commitment], progress: Progress = silent, *, defer: bool = False) -> Driver:
         return Driver(self.scheme, self.argument, weights, progress, defer)
+
+
+def _encoded(config: Config, family: str) -> str:
+    """The name under which a family is registered for the configuration's encoding of weights."""
+    encoding = config.model.encoding
+    return family if encoding == "plain" else f"{encoding} {family}"
 
 
 @dataclass(frozen=True)

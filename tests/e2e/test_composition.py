@@ -39,9 +39,13 @@ ATTENTION: dict[str, Choice] = {
     },
 }
 LOOKUP: dict[str, Choice] = {"logup_gkr": {}, "tlookup": {"lookup": "tlookup"}}
-WEIGHTS: dict[str, Choice] = {"integers": {}}  # how weights are encoded: "ternary" joins here
+WEIGHTS: dict[str, Choice] = {"integers": {}, "ternary": {"plugins": ["ternary"], "model": {"encoding": "absmean"}}}
 MATRIX = list(product(STRATEGY, ATTENTION, LOOKUP, WEIGHTS))
-QUICK = [("folding", "gqa", "logup_gkr", "integers"), ("folding", "gqa", "tlookup", "integers")]
+QUICK = [
+    ("folding", "gqa", "logup_gkr", "integers"),
+    ("folding", "gqa", "tlookup", "integers"),
+    ("folding", "gqa", "logup_gkr", "ternary"),
+]
 PROMPT = "The old mill stands where two"
 
 

@@ -32,14 +32,14 @@ def build(a: DecoderArchitecture, q: Quantisation, ops: Ops, sequence: Sequence)
     """The model on one sequence."""
     tiling = Tiling.of(len(sequence.inputs), q.bits.attention.tile)
     g = ModelGraph(Stage(), Stage(), a.layers, Stage(), {}, CARRY, tiling.positions)
-    _publics(g, a, q, sequence, tiling)
-    g.prologue.out = _embedding(g, a, q)
+    publics(g, a, q, sequence, tiling)
+    g.prologue.out = embedding(g, a, q)
     g.block.out = _block(g, a, q, ops, tiling)
-    g.logits = _head(g, a, q)
+    g.logits = head(g, a, q)
     return g
 
 
-def _publics(g: ModelGraph, a: DecoderArchitecture, q: Quantisation, sequence: Sequence, tiling: Tiling) -> None:
+def publics(g: ModelGraph, a: DecoderArchitecture, q: Quantisation, sequence: Sequence, tiling: Tiling) -> None:
     shape = tiling.tiles, tiling.tile
     inputs = sequence.inputs + (0,) * (tiling.positions - len(sequence.inputs))
     g.public("tokens", OneHot(inputs, shape, a.vocab_size, tiling.positions))
@@ -80,7 +80,7 @@ def _swap(head_dim: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return out
 
 
-def _embedding(g: ModelGraph, a: DecoderArchitecture, q: Quantisation) -> Ref:
+def embedding(g: ModelGraph, a: DecoderArchitecture, q: Quantisation) -> Ref:
     p, bits = g.prologue, q.bits.hidden_bits
     table = p.weight("embed", (a.vocab_size, a.hidden), bits)
     y = p.add("embedding", Embedding(), tokens=Ref("public", "tokens"), table=table)["y"]
@@ -109,6 +109,23 @@ def _projected(s: Stage, a: DecoderArchitecture, name: str, acc: Ref, axes: str,
 def _block(g: ModelGraph, a: DecoderArchitecture, q: Quantisation, ops: Ops, tiling: Tiling) -> Ref:
     b, bits = g.block, q.bits
     x = b.add("attention_in", _norm(a, q, "attention_in"), x=CARRY)["y"]
+    attention = attention_op(a, q, ops, tiling)
+    grouped = bool(getattr(attention, "grouped", False))
+    heads = {n: _projected_head(g, a, q, n, x, grouped) for n in ("q", "k", "v")}
+    maps = {n: Ref("public", n) for n in ("row_of", "col_of", "causal")}
+    mixed = b.add("attention", attention, **heads, **maps)["y"]
+    axes, shape = query_heads(a, grouped)
+    o = b.weight("o", (*shape, a.head_dim, a.hidden), bits.weight_bits)
+    o_acc = b.add("o_acc", Contract(f"{axes}Iid,{axes}dm->Iim"), x=mixed, w=o)["y"]
+    o_acc = _projected(b, a, "o", o_acc, "Iim,m", (a.hidden,))
+    shift = q.activations["v"] + q.weights["o"] - q.hidden
+    h = b.add("attention_residual", Residual(shift, bits.hidden_bits), base=CARRY, x=o_acc)["y"]
+    return _mlp(g, a, q, ops, h)
+
+
+def attention_op(a: DecoderArchitecture, q: Quantisation, ops: Ops, tiling: Tiling) -> Op:
+    """The one that the configuration names; with an attribute `grouped` if it wants KV heads as they are."""
+    bits = q.bits
     settings = AttentionSettings(
         a.head_dim,
         q.activations["q"] + q.activations["k"],
@@ -119,21 +136,10 @@ def _block(g: ModelGraph, a: DecoderArchitecture, q: Quantisation, ops: Ops, til
         bits.activation_bits,
         bits.attention,
     )
-    attention = ops.op("attention", bits.attention.name)(settings, tiling.tile)
-    grouped = bool(getattr(attention, "grouped", False))
-    heads = {n: _projected_head(g, a, q, n, x, grouped) for n in ("q", "k", "v")}
-    maps = {n: Ref("public", n) for n in ("row_of", "col_of", "causal")}
-    mixed = b.add("attention", attention, **heads, **maps)["y"]
-    axes, shape = _query_heads(a, grouped)
-    o = b.weight("o", (*shape, a.head_dim, a.hidden), bits.weight_bits)
-    o_acc = b.add("o_acc", Contract(f"{axes}Iid,{axes}dm->Iim"), x=mixed, w=o)["y"]
-    o_acc = _projected(b, a, "o", o_acc, "Iim,m", (a.hidden,))
-    shift = q.activations["v"] + q.weights["o"] - q.hidden
-    h = b.add("attention_residual", Residual(shift, bits.hidden_bits), base=CARRY, x=o_acc)["y"]
-    return _mlp(g, a, q, ops, h)
+    return ops.op("attention", bits.attention.name)(settings, tiling.tile)
 
 
-def _query_heads(a: DecoderArchitecture, grouped: bool) -> tuple[str, tuple[int, ...]]:
+def query_heads(a: DecoderArchitecture, grouped: bool) -> tuple[str, tuple[int, ...]]:
     """Letters and sizes of the query heads' axes."""
     return ("hg", (a.kv_heads, a.heads // a.kv_heads)) if grouped else ("h", (a.heads,))
 
@@ -141,7 +147,7 @@ def _query_heads(a: DecoderArchitecture, grouped: bool) -> tuple[str, tuple[int,
 def _projected_head(g: ModelGraph, a: DecoderArchitecture, q: Quantisation, name: str, x: Ref, grouped: bool) -> Ref:
     """Project, normalise, rotate, requantise. KV heads are repeated for their group if the attention op wants it so."""
     b, kv, bits = g.block, name != "q", q.bits.activation_bits
-    axes, shape = ("h", (a.kv_heads,)) if kv else _query_heads(a, grouped)
+    axes, shape = ("h", (a.kv_heads,)) if kv else query_heads(a, grouped)
     w = b.weight(name, (a.hidden, *shape, a.head_dim), q.bits.weight_bits)
     acc = b.add(f"{name}_acc", Contract(f"Iim,m{axes}d->{axes}Iid"), x=x, w=w)["y"]
     acc = _projected(b, a, name, acc, f"{axes}Iid,{axes}d", (*shape, a.head_dim))
@@ -187,7 +193,7 @@ def _mlp(g: ModelGraph, a: DecoderArchitecture, q: Quantisation, ops: Ops, h: Re
     return b.add("mlp_residual", Residual(scale + q.weights["down"] - q.hidden, bits.hidden_bits), base=h, x=acc)["y"]
 
 
-def _head(g: ModelGraph, a: DecoderArchitecture, q: Quantisation) -> Ref:
+def head(g: ModelGraph, a: DecoderArchitecture, q: Quantisation) -> Ref:
     """Final norm and logits, at the proved positions only."""
     e = g.epilogue
     picked = e.add("picked", SelectPositions(), x=CARRY, pick=Ref("public", "pick"))["y"]
