@@ -17,7 +17,7 @@ import zkcore._engine as _engine
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_curve import NativeFixedBase
-from zkcore.field.native_field import _pack, _reduced, _unpack
+from zkcore.field.native_field import NativeSumcheck, _pack, _reduced, _unpack
 
 if TYPE_CHECKING:
     import torch
@@ -41,18 +41,10 @@ def missing() -> str | None:
     return reason
 
 
-class CudaSumcheck:
+class CudaSumcheck(NativeSumcheck):
     def __init__(self, state: Any, inputs: object) -> None:
-        self._state, self._inputs = state, inputs  # inputs must outlive the state, which points into them
-
-    def round(self) -> list[int]:
-        return _unpack(self._state.round())
-
-    def bind(self, challenge: int) -> None:
-        self._state.bind(_pack([challenge]))
-
-    def finals(self) -> list[int]:
-        return _unpack(self._state.finals())
+        super().__init__(state)
+        self._inputs = inputs  # they must outlive the state, which points into them
 
 
 class CudaFractionTree:
@@ -173,17 +165,15 @@ class CudaKernels:
         return out
 
     def contract(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
-        tensor, own = self.to_device(column), self.to_device(weights)
-        out = self._empty(outer * inner, 4)
-        args = self._column(tensor), outer, inner, self._column(own)
-        _engine.cuda.contract(*args, out.data_ptr(), self._stream())
-        return out
+        return self._fold(_engine.cuda.contract, column, outer, inner, weights)
 
     def contract_ternary(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
+        return self._fold(_engine.cuda.contract_ternary, column, outer, inner, weights)
+
+    def _fold(self, verb: Any, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
         tensor, own = self.to_device(column), self.to_device(weights)
         out = self._empty(outer * inner, 4)
-        args = self._column(tensor), outer, inner, self._column(own)
-        _engine.cuda.contract_ternary(*args, out.data_ptr(), self._stream())
+        verb(self._column(tensor), outer, inner, self._column(own), out.data_ptr(), self._stream())
         return out
 
     def dot(self, column: Data, weights: Data) -> int:
