@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from zkcore.version import __version__
 
 if TYPE_CHECKING:
-    from zkcore.api import commit, estimate, inspect, prove, settle, verify
+    from zkcore.api import commit, estimate, inspect, prove, settle, verify, verify_together
 
-__all__ = ["__version__", "commit", "estimate", "inspect", "prove", "settle", "verify"]
+__all__ = ["__version__", "commit", "estimate", "inspect", "prove", "settle", "verify", "verify_together"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,10 @@ from zkcore.statement import digest
 if TYPE_CHECKING:
     from zkcore.estimation.estimate import Estimate
     from zkcore.models.family import Sequence as Tokens
+    from zkcore.public import PublicFile
     from zkcore.setup import Setup
+    from zkcore.verifier import Accepted as Judged
+    from zkcore.verifier import Expected
 
 
 def cache_dir() -> Path:
@@ -117,24 +120,54 @@ def verify(
 ) -> Accepted:
     """Check a proof against a commitment file; raises ProofRejected. An answer that was proved for an accumulator is
     accepted with its `settlement`; without, NotSettled is raised."""
-    from zkcore import public, verifier
+    from zkcore import verifier
 
-    reporter = report or QuietReporter()
-    reporter.stage("read")
-    model = public.load(Path(commitment))
-    data = files.read(Path(proof), "proof", files.MAX_PROOF)
-    settled = files.read(Path(settlement), "settlement") if settlement else None
     expected = verifier.Expected(prompt, expect_text, nonce)
-    done = verifier.verify(model, data, expected, cache_dir(), reporter.stage, settlement=settled)
-    accepted = done.statement
+    [accepted] = _verified([proof], commitment, expected, settlement, report or QuietReporter())
+    return accepted
+
+
+def verify_together(
+    proofs: Sequence[Path],
+    commitment: Path,
+    settlement: Path,
+    *,
+    nonce: bytes = b"",
+    report: Reporter | None = None,
+) -> list[Accepted]:
+    """Check several answers and, once, the settlement they share; raises ProofRejected if any is not accepted."""
+    from zkcore import verifier
+
+    return _verified(proofs, commitment, verifier.Expected(nonce=nonce), settlement, report or QuietReporter())
+
+
+def _verified(
+    proofs: Sequence[Path], commitment: Path, expected: Expected, settlement: Path | None, reporter: Reporter
+) -> list[Accepted]:
+    from zkcore import public, verifier
+    from zkcore.settlement import judge
+
+    reporter.stage("read")
+    model, settled = public.load(Path(commitment)), None
+    answers = [files.read(Path(p), "proof", files.MAX_PROOF) for p in proofs]
+    if settlement:
+        data = files.read(Path(settlement), "settlement")
+        reporter.stage("settlement")
+        settled = judge(model, data, cache_dir())
+    done = [verifier.verify(model, a, expected, cache_dir(), reporter.stage, settled=settled) for a in answers]
     reporter.close()
+    return [_accepted(model, d, reporter.stages) for d in done]
+
+
+def _accepted(model: PublicFile, done: Judged, stages: list[StageTime]) -> Accepted:
+    accepted = done.statement
     return Accepted(
         model.codec.show(accepted.prompt),
         model.codec.decode(accepted.output),
         len(accepted.output),
         f"{model.setup.architecture.family} {accepted.model.commitment_sha256[:16]}",
         list(accepted.model.plugins),
-        _worked(reporter.stages, done.work),
+        _worked(stages, done.work),
         bool(accepted.model.config["zero_knowledge"]),
     )
 

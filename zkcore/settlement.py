@@ -58,21 +58,35 @@ def prove(commitment: PublicFile, carried: Sequence[tuple[Entry, Secret]], cache
     return files.pack(files.SETTLEMENT_MAGIC, header, [*body, bytes(channel.proof)])
 
 
-def check(commitment: PublicFile, data: bytes, own: Entry, cache_dir: Path | None) -> None:
-    """Raises ProofRejected unless `own` is among what the settlement proves."""
+@dataclass(frozen=True)
+class Settled:
+    """What a settlement proves, checked. Only `judge` makes one."""
+
+    model: ModelStatement
+    entries: tuple[Entry, ...]
+
+    def require(self, commitment: PublicFile, own: Entry) -> None:
+        """Raises ProofRejected unless `own` is among it."""
+        if self.model != commitment.statement:
+            raise ProofRejected("a settlement of another model or configuration")
+        mine = [e for e in self.entries if e.answer == own.answer]
+        if not mine:
+            there = ", ".join(e.answer[:16] for e in self.entries)
+            raise ProofRejected("the answer is not in this settlement", f"expected {own.answer[:16]}, found {there}")
+        if mine != [own]:
+            raise ProofRejected("the settlement has another instance of this answer", own.answer[:16])
+
+
+def judge(commitment: PublicFile, data: bytes, cache_dir: Path | None) -> Settled:
+    """Raises ProofRejected unless every instance in the file has a witness."""
     try:
         found = parse(data, commitment.setup.parts.scheme.log_width)
     except FormatError as e:
         raise ProofRejected("malformed settlement file", str(e)) from None
     if other := difference(plain(commitment.statement), found.model):
         raise ProofRejected("a settlement of another model or configuration", other)
-    mine = [e for e in found.entries if e.answer == own.answer]
-    if not mine:
-        there = ", ".join(e.answer[:16] for e in found.entries)
-        raise ProofRejected("the answer is not in this settlement", f"expected {own.answer[:16]}, found {there}")
-    if mine != [own]:
-        raise ProofRejected("the settlement has another instance of this answer", own.answer[:16])
     _run(commitment, VerifierChannel(found.proof), found.entries, None, cache_dir)
+    return Settled(commitment.statement, found.entries)
 
 
 def parse(data: bytes, log_width: int) -> Settlement:

@@ -13,7 +13,7 @@ from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError
 from zkcore.models.family import Sequence
 from zkcore.progress import Progress, silent
 from zkcore.public import PublicFile, building
-from zkcore.settlement import Entry, check
+from zkcore.settlement import Entry, Settled
 from zkcore.setup import toolbox
 from zkcore.statement import COMPLETE, DEFERRED, Statement, digest
 from zkcore.transcript.channel import VerifierChannel
@@ -56,18 +56,17 @@ def verify(
     cache_dir: Path | None,
     progress: Progress = silent,
     *,
-    settlement: bytes | None = None,
+    settled: Settled | None = None,
 ) -> Accepted:
-    """The accepted statement, or ProofRejected. An answer that was proved for an accumulator is accepted with its
-    `settlement`; without, NotSettled."""
+    """The accepted statement, or ProofRejected. An answer that was proved for an accumulator is accepted if it is
+    `settled`; without, NotSettled."""
     found = examine(commitment, proof, expected, cache_dir, progress)
-    if found.open is None and settlement is not None:
+    if found.open is None and settled is not None:
         raise UsageError("the answer's proof is complete, it is in no settlement: verify it without one")
     if found.open is not None:
-        if settlement is None:
+        if settled is None:
             raise NotSettled(f"{GIVEN}, which must have the answer {found.open.answer}")
-        progress("settlement")
-        check(commitment, settlement, found.open, cache_dir)
+        settled.require(commitment, found.open)
     return Accepted(found.statement, found.work)
 
 

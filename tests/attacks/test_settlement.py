@@ -100,10 +100,20 @@ def verdict(data: bytes, own: Answer, of: Any = None) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settlement, "toolbox", lambda cache_dir: TOOLS)
         try:
-            settlement.check(of or model(), data, own.entry, None)
+            settlement.judge(of or model(), data, None).require(of or model(), own.entry)
         except ProofRejected as e:
             return str(e)
     return ""
+
+
+def test_what_was_judged_for_one_model_is_not_for_another() -> None:
+    [own, _] = honest()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settlement, "toolbox", lambda cache_dir: TOOLS)
+        judged = settlement.judge(model(), settled(own), None)
+    judged.require(model(), own.entry)
+    with pytest.raises(ProofRejected, match="another model"):
+        judged.require(model("b"), own.entry)
 
 
 def renamed(own: Answer, instance: Instance) -> Answer:

@@ -79,6 +79,24 @@ def test_each_answer_is_accepted_with_the_settlement(both: Settled) -> None:
         assert check(both, of, both.settlement).prompt.startswith(PROMPTS[of][:3])
 
 
+def test_answers_of_one_settlement_are_verified_together(both: Settled, capfd: pytest.CaptureFixture[str]) -> None:
+    """The settlement is checked once; one answer that is not in it, and none is accepted."""
+    public_file = str(both.place.public)
+    accepted = api.verify_together(both.answers, both.place.public, both.settlement)
+    assert [a.prompt for a in accepted] == [check(both, of, both.settlement).prompt for of in (0, 1)]
+    command = ["--quiet", "verify", *map(str, both.answers), "--commitment", public_file]
+    for more, code in (
+        (["--settlement", str(both.settlement)], 0),
+        (["--settlement", str(both.settlement), str(both.place.proof), "--nonce", both.place.nonce.decode()], 1),
+        (["--settlement", str(both.settlement), "--prompt", PROMPTS[0]], 2),
+        ([], 2),
+    ):
+        with pytest.raises(SystemExit) as done:
+            main([*command, *more])
+        assert done.value.code == code
+        assert ("accepted" in capfd.readouterr().out) == (code == 0)
+
+
 def test_without_it_an_answer_is_not_accepted(both: Settled) -> None:
     error = refused(lambda: check(both), NotSettled, GIVEN, digest(both.answers[0].read_bytes()), seconds=5)
     assert str(error).startswith(GIVEN)
@@ -151,7 +169,7 @@ def settle_check(s: Settled, path: Path) -> None:
     """Only the settlement: the answer is the same every time."""
     model = public.load(s.place.public)
     entry = accumulator.load(s.open, model).carried[0].entry
-    settlement.check(model, path.read_bytes(), entry, api.cache_dir())
+    settlement.judge(model, path.read_bytes(), api.cache_dir()).require(model, entry)
 
 
 def test_the_entry_in_the_accumulator_is_the_verifiers(both: Settled) -> None:

@@ -124,7 +124,7 @@ def settle(
 @app.command()
 def verify(
     ctx: typer.Context,
-    proof: Annotated[Path, typer.Argument(help="The proof file.")],
+    proof: Annotated[list[Path], typer.Argument(help="The proof file, or several that share a settlement.")],
     commitment: Annotated[Path, typer.Option(help="The model owner's public.zkc.")],
     prompt: Annotated[str | None, typer.Option(help="Accept only a proof about this prompt.")] = None,
     expect_text: Annotated[str | None, typer.Option(help="Accept only a proof of this answer.")] = None,
@@ -135,21 +135,20 @@ def verify(
     from zkcore import api
 
     output: Output = ctx.obj
+    known, together = {"prompt": prompt, "expect_text": expect_text}, len(proof) > 1
+    if together and (settlement is None or any(known.values())):
+        raise UsageError("several proofs at once: only with the --settlement they share, and each of its own prompt")
     with output.reporting() as report:
-        accepted = api.verify(
-            proof,
-            commitment,
-            prompt=prompt,
-            expect_text=expect_text,
-            nonce=_bytes(nonce),
-            settlement=settlement,
-            report=report,
-        )
-    content = asdict(accepted)
-    output.result(
-        "accepted", content, "accepted", stage_table(accepted.stages), pairs_table("Proved", _figures(content))
-    )
-    output.warn_clear(content)
+        if together and settlement:
+            done = api.verify_together(proof, commitment, settlement, nonce=_bytes(nonce), report=report)
+        else:
+            only = api.verify(proof[0], commitment, **known, nonce=_bytes(nonce), settlement=settlement, report=report)
+            done = [only]
+    for path, accepted in zip(proof, done, strict=True):
+        content = asdict(accepted)
+        line = f"accepted: {path}" if together else "accepted"
+        output.result("accepted", content, line, stage_table(accepted.stages), pairs_table("Proved", _figures(content)))
+        output.warn_clear(content)
 
 
 @app.command()
