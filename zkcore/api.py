@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.config import load as load_config
 from zkcore.errors import UsageError
-from zkcore.field import native
+from zkcore.report.counted import Counted, worked
 from zkcore.report.progress import QuietReporter, Reporter, StageTime, peak_memory
 from zkcore.results import Accepted, CommitResult, EstimateResult, ProveResult, SettleResult
 from zkcore.statement import digest
@@ -48,7 +48,7 @@ def commit(
     chosen = config if isinstance(config, Config) else load_config(config)
     _note_device(chosen, reporter)
     texts = _text(calibrate, model_dir, "calibration.txt"), _text(heldout, model_dir, "heldout.txt")
-    counted = _Counted(reporter)
+    counted = Counted(reporter)
     done = committer.commit(Path(model_dir), chosen, Path(out), texts, cache_dir(), counted)
     reporter.close()
     a = done.accuracy
@@ -58,7 +58,7 @@ def commit(
         a.perplexity_float,
         a.perplexity_integer,
         a.top1_agreement,
-        _worked(reporter.stages, counted.close()),
+        worked(reporter.stages, counted.close()),
         list(done.sections),
         chosen.zero_knowledge,
     )
@@ -101,7 +101,7 @@ def prove(
     else:
         files.write(written)
     reporter.close()
-    stages = _worked(reporter.stages, made.work)
+    stages = worked(reporter.stages, made.work)
     sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]
     text, count = codec.decode(sequence.generated), len(sequence.generated)
     hiding = owner.public.setup.parts.config.zero_knowledge
@@ -167,7 +167,7 @@ def _accepted(model: PublicFile, done: Judged, stages: list[StageTime]) -> Accep
         len(accepted.output),
         f"{model.setup.architecture.family} {accepted.model.commitment_sha256[:16]}",
         list(accepted.model.plugins),
-        _worked(stages, done.work),
+        worked(stages, done.work),
         bool(accepted.model.config["zero_knowledge"]),
     )
 
@@ -238,33 +238,6 @@ def inspect(file: Path, commitment: Path | None = None) -> dict[str, Any]:
 
 def _token(reporter: Reporter, count: int, most: int) -> None:
     reporter.stage("generate", f"token {count}/{most}", count, most)
-
-
-class _Counted:
-    """A reporter's stages, and what the engine did in them."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter, self._work = reporter, dict[str, dict[str, int]]()
-        self._running: tuple[str, dict[str, int]] | None = None
-
-    def stage(self, name: str, detail: str = "", done: int = 0, total: int = 0) -> None:
-        if not self._running or self._running[0] != name:
-            self.close()
-            self._running = name, native.load().counters()
-        self._reporter.stage(name, detail, done, total)
-
-    def close(self) -> dict[str, dict[str, int]]:
-        if self._running:
-            name, start = self._running
-            self._work[name] = {k: n - start[k] for k, n in native.load().counters().items()}
-            self._running = None
-        return self._work
-
-
-def _worked(stages: list[StageTime], work: Mapping[str, Mapping[str, int]]) -> list[StageTime]:
-    """With the bytes and the operations that the driver counted."""
-    known = [(s, dict(work.get(s.name, {}))) for s in stages]
-    return [StageTime(s.name, s.seconds, w.pop("bytes", 0), w) for s, w in known]
 
 
 def _note_device(config: Config, reporter: Reporter) -> None:
