@@ -141,11 +141,10 @@ MUTANTS: dict[str, Mutant] = {
     "no settlement": mutant("commitment/deferred", "scheme.open(t, openings)", "pass", SETTLED, "false_answer"),
     "another instance": mutant("settlement", "if mine != [own]:", "if False:", SETTLED, "in_the_place"),
     "an answer dropped": mutant(
-        "settlement",
-        "    if mine != [own]:",
-        "    mine = [own]\n    if mine != [own]:",
-        SETTLED,
-        "in_the_place or relabelled or dropped",
+        "settlement", "if not mine:", "if not (mine := mine or [own]):", SETTLED, "another_acc"
+    ),
+    "judged for another model": mutant(
+        "settlement", "if self.model != commitment.statement:", "if False:", SETTLED, "judged_for"
     ),
     "settled answers' names": mutant(
         "settlement", "[[e.answer, e.instance.encode().hex()]", "[[e.instance.encode().hex()]", SETTLED, "names"
