@@ -153,6 +153,16 @@ def content(study: Study, arms: Sequence[Arm], machine: Mapping[str, Any]) -> di
     }
 
 
+def from_content(saved: Mapping[str, Any]) -> tuple[Study, list[Arm], dict[str, Any]]:
+    """What `content` made: study, arms, machine. Raises KeyError or TypeError for anything else."""
+    arms = []
+    for one in saved["arms"]:
+        steps = {n: Step(**{**s, "stages": [StageTime(**t) for t in s["stages"]]}) for n, s in one["steps"].items()}
+        arms.append(Arm(**{**one, "steps": steps}))
+    study = Study(Path(saved["model"]), str(saved["prompt"]), int(saved["tokens"]), Path())
+    return study, arms, dict(saved["machine"])
+
+
 def summary(arms: Sequence[Arm]) -> tuple[list[str], list[list[object]]]:
     """Head and one row per arm. Of proving: field multiplications, group additions, hashed bytes; the peak of memory is
     that of any step, the commitment in bytes."""

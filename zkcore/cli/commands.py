@@ -158,10 +158,15 @@ def inspect(
     commitment: Annotated[
         Path | None, typer.Option(help="A proof's public.zkc: how sound it is, term by term.")
     ] = None,
+    graph: Annotated[Path | None, typer.Option(help="Draw a commitment's graph here (.svg or .html).")] = None,
 ) -> None:
     """Show what is in a file, what it hides, and how sound it is."""
     from zkcore import api
 
+    if graph:
+        from zkcore import reporting
+
+        reporting.graph_page(file, graph)
     content = api.inspect(file, commitment)
     ctx.obj.result("inspect", content, str(file), *section_tables(content))
 

@@ -1,4 +1,4 @@
-"""A comparison of configurations as one HTML page that needs nothing else: no scripts, no fonts, no network."""
+"""HTML pages that need nothing else: no scripts, no fonts, no network."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--dim); font-weight: 600; } td.number { text-align: right; } tr:hover td { background: var(--soft); }
 .failed { color: var(--bad); } blockquote { margin: .4rem 0; padding-left: 1rem; border-left: 3px solid var(--line); }
+.verdict { font-size: 1.2rem; font-weight: 600; } .good { color: #1a7f37; }
 details { margin: .4rem 0; } summary { cursor: pointer; }
 pre { background: var(--soft); padding: .8rem; overflow: auto; }
 """
@@ -55,6 +56,10 @@ def _cell(value: object) -> str:
     shown = text(plain(value))
     kind = ' class="number"' if number else ' class="failed"' if shown.startswith("failed") else ""
     return f"<td{kind}>{shown}</td>"
+
+
+def verdict(value: str, good: bool) -> str:
+    return f'<p class="verdict {"good" if good else "failed"}">{text(value)}</p>'
 
 
 def quote(value: str) -> str:
