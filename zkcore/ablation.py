@@ -85,7 +85,7 @@ class Study:
         about = [f"--prompt={self.prompt}"]
         prove = [str(commitment), *about, "--max-new-tokens", str(self.tokens), "--out", str(proof), "--no-estimate"]
         return {
-            "commit": [str(self.model), "--config", str(config), "--out", str(commitment)],
+            "commit": [str(self.model), "--config", str(config), "--out", str(commitment), "--overwrite"],
             "prove": prove,
             "verify": [str(proof), "--commitment", str(commitment / "public.zkc"), *about],
         }

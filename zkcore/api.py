@@ -38,15 +38,18 @@ def commit(
     *,
     calibrate: Path | None = None,
     heldout: Path | None = None,
+    overwrite: bool = False,
     report: Reporter | None = None,
 ) -> CommitResult:
-    """Commit to a Hugging Face checkpoint: writes `out`/public.zkc (share it) and `out`/private (keep it)."""
+    """Commit to a Hugging Face checkpoint: writes `out`/public.zkc (share it) and `out`/private (keep it). A commitment
+    that is there is not written over, unless told to `overwrite` it."""
     need("torch", "transformers", "safetensors")
     from zkcore import committer
 
     reporter = report or QuietReporter()
     chosen = config if isinstance(config, Config) else load_config(config)
     _note_device(chosen, reporter)
+    committer.check_place(Path(out), overwrite)
     texts = _text(calibrate, model_dir, "calibration.txt"), _text(heldout, model_dir, "heldout.txt")
     counted = Counted(reporter)
     done = committer.commit(Path(model_dir), chosen, Path(out), texts, cache_dir(), counted)

@@ -45,11 +45,21 @@ class Committed:
     sections: tuple[tuple[str, int], ...]
 
 
+def check_place(out: Path, overwrite: bool) -> None:
+    """May a commitment be written there? Losing a private part is losing the commitment."""
+    there = [name for name in (PUBLIC, PRIVATE) if (out / name).exists()]
+    if there and not overwrite:
+        raise UsageError(
+            f"{out}: there is a commitment already ({' and '.join(there)}). Without its private part nothing can be "
+            "proved under it any more: give another directory with --out, or say --overwrite"
+        )
+    files.check_writable(*(out / name for name in (PUBLIC, PRIVATE, REPORT)))
+
+
 def commit(
     model_dir: Path, config: Config, out: Path, texts: tuple[str, str], cache_dir: Path | None, report: Stages
 ) -> Committed:
     """Write `out`/public.zkc and `out`/private. `texts`: for calibration, and held out."""
-    files.check_writable(*(out / name for name in (PUBLIC, PRIVATE, REPORT)))
     report.stage("load")
     raw = checkpoint.load_config(model_dir)
     parts = Parts.of(config, str(raw.get("model_type")))

@@ -124,7 +124,21 @@ def _temporary(path: Path) -> Path:
 
 
 def _store(path: Path, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    """The file has its name once all is written: whatever ends this process before leaves nothing behind."""
+    handle, named = _open(path, mode)
+    with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+        if not named:
+            os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
+
+
+def _open(path: Path, mode: int) -> tuple[int, bool]:
+    """A new file to write, and whether it has its name: where the system knows files without one, it has not."""
+    try:
+        if os.path.isdir("/proc/self/fd"):
+            return os.open(path.parent, os.O_WRONLY | os.O_TMPFILE, mode), False
+    except (AttributeError, OSError):  # not every file system has them
+        pass
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), True

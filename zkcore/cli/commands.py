@@ -50,13 +50,16 @@ def commit(
     out: Annotated[Path, typer.Option(help="Directory to make: public.zkc (share it) and private/ (keep it).")],
     calibrate: Annotated[Path | None, typer.Option(help="Text like that of later prompts; sets the scales.")] = None,
     heldout: Annotated[Path | None, typer.Option(help="Text on which the integer model is compared.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Give up a commitment that is there.")] = False,
 ) -> None:
     """Commit to a model, once."""
     from zkcore import api
 
     output: Output = ctx.obj
     with output.reporting() as report:
-        done = api.commit(model_dir, config, out, calibrate=calibrate, heldout=heldout, report=report)
+        done = api.commit(
+            model_dir, config, out, calibrate=calibrate, heldout=heldout, overwrite=overwrite, report=report
+        )
     content = asdict(done)
     line = f"committed to {done.parameters:,} parameters: share {out / 'public.zkc'}, keep {out / 'private'}"
     tables = [*_tables(content, done.stages), pairs_table("Commitment", _figures(content))]

@@ -51,7 +51,7 @@ class Demo:
         from zkcore import api
 
         with self.output.reporting() as report:
-            done = api.commit(self.model, self.config, self.place / "commitment", report=report)
+            done = api.commit(self.model, self.config, self.place / "commitment", overwrite=True, report=report)
         line = (
             f"committed to {done.parameters:,} parameters in {done.commitment_bytes:,} bytes; perplexity of the float "
             f"model {done.perplexity_float:.4f}, of the integer model {done.perplexity_integer:.4f}"
