@@ -29,7 +29,7 @@ class StrategyConfig(Strict):
     batching: Literal["one", "each_layer"] = "one"
 
 
-NARROWEST, WIDEST = 8, 20  # of commitment rows; digests of up to 2^20 generators are pinned
+NARROWEST, WIDEST = 11, 20  # of commitment rows; digests of up to 2^20 generators are pinned
 
 
 class CommitmentConfig(Strict):

@@ -119,8 +119,10 @@ class Hyrax:
     ) -> Sumcheck:
         """Claims at one column point share an eq table."""
         k, tables, terms = t.kernels, [], []
-        for point in dict.fromkeys(columns):
-            mine = [(p, f) for p, f, b in zip(powers, folded, columns, strict=True) if b == point]
+        groups: dict[Point, list[tuple[int, FieldArray]]] = {}
+        for p, f, b in zip(powers, folded, columns, strict=True):
+            groups.setdefault(b, []).append((p, f))
+        for point, mine in groups.items():
             tables += [k.combine(mine, 0, 1 << self.log_width), k.eq_table(point)]
             terms.append((1, (len(tables) - 2, len(tables) - 1)))
         return k.sumcheck(tables, terms, 2)
