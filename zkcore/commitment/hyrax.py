@@ -70,7 +70,7 @@ class Hyrax:
             self._inner_product(t, self._reduce(t, openings))
 
     def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
-        """Error: (claims + 2 log width) / r."""
+        """Error: (claims - 1 + 2 log width) / r; what remains is a settlement's."""
         left = self._reduce(t, openings)
         value, value_blind = t.pin(left.value)
         secret = None
