@@ -1,15 +1,19 @@
 """What strategies gain, on models that a CPU proves in moments, and what they do not.
 
-    python benchmarks/strategies.py [depth] [groups] [accumulate] [--out benchmarks/results]
+    python benchmarks/strategies.py [depth] [groups] [accumulate] [ablation] [--out benchmarks/results]
 
 depth       proof bytes and verifier time against the number of layers: layer by layer, folded
 groups      grouped-query attention against repeated heads, at the ratios of published models
 accumulate  answers that leave their opening to a settlement against complete ones, by row width
+ablation    every configuration under configs/, with either lookup argument, on the example model and on one made of it
+            whose key and value heads are averaged to one: its text is worse, in floats as well
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +25,7 @@ import yaml
 from common import ROOT, save
 
 from zkcore import api
+from zkcore.ablation import Study, summary
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.config import StrategyConfig
 from zkcore.errors import NotSettled
@@ -152,7 +157,55 @@ def _accumulated(model: Path, place: Path, width: int) -> Row:
     }
 
 
-SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {"depth": depth, "groups": groups, "accumulate": accumulate}
+def ablation() -> Iterator[Row]:
+    with TemporaryDirectory(prefix="zkcore-bench-") as name:
+        place, example = Path(name), ROOT / "examples" / "tiny-llama"
+        for model in (example, grouped(example, place / "tiny-llama, one key head")):
+            study = Study(model, TEXT, TOKENS, place / f"{model.name} proofs")
+            arms = study.run(_configurations(place / "configs"), print)
+            head, rows = summary(arms)
+            for row, arm in zip(rows, arms, strict=True):
+                floats = arm.figure("commit", "perplexity_float")
+                yield {"model": model.name, **dict(zip(head, row, strict=True)), "perplexity in floats": floats}
+
+
+def _configurations(place: Path) -> list[Path]:
+    """Those that ship, and each with the other lookup argument. The baseline's is its own."""
+    place.mkdir(exist_ok=True)
+    out = []
+    for path in sorted((ROOT / "configs").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        names = [path.stem] if path.stem == "baseline" else [path.stem, f"{path.stem} + tlookup"]
+        for name in names:
+            made = place / f"{name}.yaml"
+            other = text.replace("lookup: logup_gkr", "lookup: tlookup") if "tlookup" in name else text
+            made.write_text(other, encoding="utf-8")
+            out.append(made)
+    return out
+
+
+def grouped(model: Path, place: Path) -> Path:
+    """A checkpoint with the mean of all key heads, and of all value heads (Ainslie et al. 2023, but not trained)."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, place)
+    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    heads, size = config["num_key_value_heads"], config["head_dim"]
+    tensors = load_file(place / "model.safetensors")
+    for name, w in tensors.items():
+        if name.endswith(("k_proj.weight", "v_proj.weight")):
+            tensors[name] = w.reshape(heads, size, -1).mean(0).contiguous()
+    save_file(tensors, place / "model.safetensors", {"format": "pt"})
+    (place / "config.json").write_text(json.dumps(config | {"num_key_value_heads": 1}), encoding="utf-8")
+    return place
+
+
+SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
+    "depth": depth,
+    "groups": groups,
+    "accumulate": accumulate,
+    "ablation": ablation,
+}
 
 
 def main() -> None:
