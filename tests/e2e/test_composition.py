@@ -104,9 +104,10 @@ def test_a_combination(answered: Callable[..., Place], parts: tuple[str, ...], t
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("lookup", LOOKUP)
-def test_all_together_in_zero_knowledge(answered: Callable[..., Place], lookup: str) -> None:
-    place = answered(("folding", "gqa", lookup, "integers"), clear=False)
+def test_all_together_in_zero_knowledge(answered: Callable[..., Place], lookup: str, weights: str) -> None:
+    place = answered(("folding", "gqa", lookup, weights), clear=False)
     assert api.verify(place.proof, place.public, prompt=PROMPT, nonce=b"n").zero_knowledge
 
 
