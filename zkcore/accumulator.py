@@ -71,8 +71,9 @@ def load(path: Path, commitment: PublicFile) -> Accumulator:
     )
 
 
-def check(path: Path, commitment: PublicFile) -> None:
-    """Before hours of work rather than after: can an answer be added?"""
+def check(path: Path, commitment: PublicFile, proof: Path) -> None:
+    """Before hours of work rather than after: can an answer be added, whose proof goes to `proof`?"""
+    _apart(path, proof)
     files.check_writable(path)
     if path.exists():
         load(path, commitment)
@@ -99,6 +100,7 @@ def settle(
 ) -> tuple[int, bytes]:
     """Write a settlement, and forget the secrets. `wanted`: digests of answers that must be in it. Returns the number
     of answers, and the settlement."""
+    _apart(path, out)
     files.check_writable(out)
     with _alone(path):
         kept = load(path, commitment)
@@ -109,6 +111,11 @@ def settle(
         closed = Accumulator(path, kept.model, kept.answers, (), digest(made))
         files.write(files.Written(out, made), closed.file())
     return len(kept.answers), made
+
+
+def _apart(path: Path, other: Path) -> None:
+    if path.resolve() == other.resolve():
+        raise UsageError(f"{path}: the accumulator and the file to write are one; give --out another name")
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def prove(
     reporter.stage("load")
     owner = prover.Owner.load(Path(commitment))
     if accumulate:
-        accumulator.check(Path(accumulate), owner.public)
+        accumulator.check(Path(accumulate), owner.public, Path(out))
     _note_device(owner.public.setup.parts.config, reporter)
     codec = owner.public.codec
     tokens = codec.encode(prompt)

@@ -347,6 +347,14 @@ def test_one_answer_is_added_once(clearly: Settled, kept: Path) -> None:
     refused(lambda: accumulator.add(kept, model, twice, written), UsageError, "in it already")
 
 
+def test_one_file_is_not_two(clearly: Settled, kept: Path) -> None:
+    before, place = kept.read_bytes(), clearly.place
+    prove = lambda: api.prove(place.commitment, "Hi", 1, kept, accumulate=kept)  # noqa: E731
+    refused(prove, UsageError, str(kept), "--out")
+    refused(lambda: api.settle(kept, place.public, kept.parent / "." / kept.name), UsageError, "--out")
+    assert kept.read_bytes() == before
+
+
 def test_a_witness_error_leaves_no_trace(clearly: Settled, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zkcore import prover
 
