@@ -3,6 +3,8 @@
 # make test    all tests
 # make bench   the engine's speed, and a whole proof's, into benchmarks/results
 # make attacks remove every guard in turn and see an attack get through
+# make docs    the documentation, with strict links, into build/site
+# make notebooks  run the notebooks in examples/notebooks from an empty state
 # make check   the one door before a commit: style, types, import rules, tests
 #
 # Variables: PYTHON (interpreter the environment is made with), ENGINE_FLAGS (for cmake, e.g. -DZKCORE_CUDA=OFF),
@@ -17,7 +19,7 @@ BIN := $(VENV)/bin
 ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
 CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
 
-.PHONY: setup demo test bench attacks lint style types imports cpp-style check clean
+.PHONY: setup demo test bench attacks docs notebooks lint style types imports cpp-style check clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.stamp
@@ -55,6 +57,17 @@ bench: setup
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/tiny_llama.py
 	$(BIN)/python benchmarks/tiny_llama.py --config configs/baseline.yaml
+
+$(VENV)/.docs: $(VENV)/.stamp docs/requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r docs/requirements.lock
+	touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/python scripts/config_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+notebooks: $(VENV)/.docs
+	$(BIN)/python scripts/run_notebooks.py
 
 lint: style types imports cpp-style
 

@@ -46,19 +46,26 @@ def options(
 def commit(
     ctx: typer.Context,
     model_dir: Annotated[Path, typer.Argument(help="A checkpoint directory in Hugging Face's format.")],
-    config: Annotated[Path, typer.Option(help="What is proved how, in YAML.")],
     out: Annotated[Path, typer.Option(help="Directory to make: public.zkc (share it) and private/ (keep it).")],
+    config: Annotated[Path | None, typer.Option(help="What is proved how, in YAML; else the defaults.")] = None,
     calibrate: Annotated[Path | None, typer.Option(help="Text like that of later prompts; sets the scales.")] = None,
     heldout: Annotated[Path | None, typer.Option(help="Text on which the integer model is compared.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Give up a commitment that is there.")] = False,
 ) -> None:
     """Commit to a model, once."""
     from zkcore import api
+    from zkcore.config import Config
 
     output: Output = ctx.obj
     with output.reporting() as report:
         done = api.commit(
-            model_dir, config, out, calibrate=calibrate, heldout=heldout, overwrite=overwrite, report=report
+            model_dir,
+            config or Config(),
+            out,
+            calibrate=calibrate,
+            heldout=heldout,
+            overwrite=overwrite,
+            report=report,
         )
     content = asdict(done)
     line = f"committed to {done.parameters:,} parameters: share {out / 'public.zkc'}, keep {out / 'private'}"
@@ -189,17 +196,18 @@ def plugins(ctx: typer.Context) -> None:
 @app.command()
 def demo(
     ctx: typer.Context,
-    dir: Annotated[Path, typer.Option(help="A checkpoint directory.")] = Path("examples/tiny-llama"),
-    config: Annotated[Path, typer.Option(help="What is proved how.")] = Path("configs/default.yaml"),
+    dir: Annotated[Path | None, typer.Option(help="A checkpoint directory; else the small model that ships.")] = None,
+    config: Annotated[Path | None, typer.Option(help="What is proved how; else the defaults.")] = None,
     prompt: Prompt = "Once upon a time there was a little fox named",
     max_new_tokens: NewTokens = 16,
     out: Annotated[Path | None, typer.Option(help="Keep the files here; else they are thrown away.")] = None,
 ) -> None:
     """Commit, prove, verify; then watch a tampered proof being rejected."""
-    from zkcore.cli.demo import Demo, workplace
+    from zkcore.cli.demo import Demo, example, workplace
 
+    model, defaults = example()
     with workplace(out) as place:
-        Demo(ctx.obj, dir, config, place).run(prompt, max_new_tokens)
+        Demo(ctx.obj, dir or model, config or defaults, place).run(prompt, max_new_tokens)
 
 
 def _bytes(nonce: str) -> bytes:

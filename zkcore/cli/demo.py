@@ -31,6 +31,14 @@ def workplace(out: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def example() -> tuple[Path, Path]:
+    """The small model and its configuration: they ship with the package, and lie beside it in the sources."""
+    package = Path(__file__).parents[1]
+    if (shipped := package / "example").is_dir():
+        return shipped, shipped / "default.yaml"
+    return package.parent / "examples" / "tiny-llama", package.parent / "configs" / "default.yaml"
+
+
 @dataclass
 class Demo:
     output: Output
@@ -41,7 +49,7 @@ class Demo:
     def run(self, prompt: str, max_new_tokens: int) -> None:
         for path in (self.model, self.config):
             if not path.exists():
-                raise UsageError(f"{path}: not found; run this where zkcore's sources are, or pass --dir and --config")
+                raise UsageError(f"{path}: not found; pass --dir and --config")
         self._commit()
         proof = self._prove(prompt, max_new_tokens)
         self._expect(ACCEPTED, "the proof", proof, prompt)
