@@ -130,7 +130,11 @@ def test_commit_passes_its_arguments_on(run: Run, api: FakeApi) -> None:
     code, out, _ = run("commit", "model", "--config", "c.yaml", "--out", "made", "--calibrate", "some.txt")
     assert code == 0
     assert api.calls == [
-        ("commit", (Path("model"), Path("c.yaml"), Path("made")), {"calibrate": Path("some.txt"), "heldout": None})
+        (
+            "commit",
+            (Path("model"), Path("c.yaml"), Path("made")),
+            {"calibrate": Path("some.txt"), "heldout": None, "overwrite": False},
+        )
     ]
     assert "12,345 parameters" in out
     assert "62.75" in out  # the sum of the stages
