@@ -36,7 +36,7 @@ PACKING = {"quant_method": "bitnet", "linear_class": "autobitlinear", "quantizat
 @dataclass(frozen=True)
 class Plan(llama.Plan):
     kv_heads: int = 2
-    steps: int = 3200
+    steps: int = 2000
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
 

@@ -14,7 +14,7 @@ from zkcore.graph.model import ModelGraph
 from zkcore.graph.system import System
 from zkcore.models import passes
 from zkcore.models.decoder import DecoderArchitecture
-from zkcore.models.family import Sequence
+from zkcore.models.family import ModelFamily, Sequence
 from zkcore.models.llama import llama
 from zkcore.models.quantisation import Quantisation
 from zkcore.models.rope import RopeSpec
@@ -38,6 +38,10 @@ class SmallLlama:
     plugins: tuple[str, ...] = ()
     tile: int = 16
     ffn: int = 10
+
+    @property
+    def family(self) -> ModelFamily:
+        return llama()
 
     @property
     def registry(self) -> Registry:
@@ -86,7 +90,7 @@ class SmallLlama:
         )
 
     def graph(self, sequence: Sequence) -> ModelGraph:
-        return llama().graph(self.architecture, self.quantisation, self.registry, sequence)
+        return self.family.graph(self.architecture, self.quantisation, self.registry, sequence)
 
     def weights(self, seed: int = 3) -> dict[str, Array]:
         """Layer by layer; the same numbers whatever the attention op's shapes."""
@@ -99,7 +103,7 @@ class SmallLlama:
     def answer(self, prompt: tuple[int, ...], count: int = 1) -> Sequence:
         """A greedy continuation."""
         weights = {n: torch.from_numpy(w) for n, w in self.weights().items()}
-        new = passes.generate(llama(), self.architecture, self.quantisation, self.registry, weights, prompt, count)
+        new = passes.generate(self.family, self.architecture, self.quantisation, self.registry, weights, prompt, count)
         return Sequence(prompt + new, len(prompt))
 
     def prepare(self, strategy: Strategy, sequence: Sequence) -> tuple[System, dict[str, Array]]:
