@@ -77,6 +77,10 @@ class Tensors(Mapping[str, "torch.Tensor"]):
         """As safetensors names it; without reading the values."""
         return str(self._slice(name).get_dtype())
 
+    def __contains__(self, name: object) -> bool:
+        """Without reading the values."""
+        return name in self._shard_of
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._shard_of)
 

@@ -152,7 +152,7 @@ def test_an_owner_with_a_weight_of_two_is_rejected(
     bitnet: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: int, generator_cache: Path
 ) -> None:
     """The whole commitment file, made by an owner who cheats: rows and certificate are about the same weights."""
-    honest, written = committer._quantised, {}
+    honest, written = committer.quantised, {}
 
     def cheating(setup: Any, real: Any) -> Any:
         out = honest(setup, real)
@@ -163,7 +163,7 @@ def test_an_owner_with_a_weight_of_two_is_rejected(
         written["public"] = data
 
     Shameless.met.clear()
-    for name, fake in (("_quantised", cheating), ("ProverChannel", Shameless), ("_write", keep)):
+    for name, fake in (("quantised", cheating), ("ProverChannel", Shameless), ("_write", keep)):
         monkeypatch.setattr(committer, name, fake)
     monkeypatch.setattr(committer, "_kept", lambda *a: {})
     config = tmp_path / "clear.yaml"
