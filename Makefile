@@ -5,6 +5,9 @@
 # make attacks remove every guard in turn and see an attack get through
 # make docs    the documentation, with strict links, into build/site
 # make notebooks  run the notebooks in examples/notebooks from an empty state
+# make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack)
+# make fuzz    strange files for FUZZ_SECONDS (300); led by coverage where atheris is installed
+# make nightly the three before, at length
 # make check   the one door before a commit: style, types, import rules, tests
 #
 # Variables: PYTHON (interpreter the environment is made with), ENGINE_FLAGS (for cmake, e.g. -DZKCORE_CUDA=OFF),
@@ -19,7 +22,7 @@ BIN := $(VENV)/bin
 ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
 CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
 
-.PHONY: setup demo test bench attacks docs notebooks lint style types imports cpp-style check clean
+.PHONY: setup demo test bench attacks attack fuzz nightly docs notebooks lint style types imports cpp-style check clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.stamp
@@ -52,6 +55,19 @@ test: setup
 # Every guard is dropped in turn, and some attack must notice: a few minutes.
 attacks: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tests/mutants/run.py
+
+BUDGET ?= quick
+FUZZ_SECONDS ?= 300
+
+attack: setup
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/zkcore attack --budget $(BUDGET) --report build/attack.json
+
+fuzz: setup
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+	! $(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python tests/fuzz/run.py --guided --seconds $(FUZZ_SECONDS)
+
+nightly: attacks fuzz
+	$(MAKE) attack BUDGET=full
 
 bench: setup
 	$(BIN)/python benchmarks/engine.py

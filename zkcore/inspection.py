@@ -99,8 +99,8 @@ def _proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
 
 def _ledger(file: PublicFile, sequence: Sequence, defer: bool = False) -> Mapping[str, object]:
     """Of an answer as long as `sequence`, and of the weights' ranges."""
-    ranges = soundness.errors(file.setup, building(file.setup.certificate))
-    answer = soundness.errors(file.setup, file.system(sequence), defer)
+    ranges = building(soundness.errors, file.setup, building(file.setup.certificate))
+    answer = building(soundness.errors, file.setup, file.system(sequence), defer)
     hiding = file.setup.parts.config.zero_knowledge
     left = {"Left open": ["the opening: see the settlement"]} if defer else {}
     of = {"tokens": len(sequence.tokens), "of them proved": len(sequence.generated)}

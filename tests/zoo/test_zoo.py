@@ -21,7 +21,7 @@ from zkcore.testing.attack_kit.outcome import HOLE, LEAK, UNBOUND, UNREAD, Repor
 from zkcore.testing.attack_kit.subject import Subject
 from zkcore.testing.op_suite import activation
 
-BUDGET = replace(QUICK, elements=16, messages=4, tensors=12, walks=2, steps=6, kernels=8)
+BUDGET = replace(QUICK, elements=16, tensors=12, walks=2, hints=16)
 X = np.array([[-48, -16, 0, 16, 48], [-100, 90, 15, 17, -17]])
 
 

@@ -24,6 +24,6 @@ class Budget:
     hints: int
 
 
-QUICK = Budget(elements=40, messages=12, cells=1, tensors=40, walks=2, steps=10, kernels=12, follow=6, hints=16)
+QUICK = Budget(elements=24, messages=8, cells=1, tensors=24, walks=1, steps=6, kernels=8, follow=4, hints=6)
 FULL = Budget(elements=600, messages=200, cells=4, tensors=2000, walks=24, steps=300, kernels=120, follow=200, hints=64)
 BUDGETS = {"quick": QUICK, "full": FULL}

@@ -36,10 +36,10 @@ def changed_afterwards(subject: Subject, hiding: bool, budget: Budget) -> Iterat
 
 
 def _chosen(honest: Trace, most: int) -> Iterator[Element]:
-    """Of every label something, and from everywhere."""
-    labels = {e.label: e for e in honest.elements}
-    rest = [e for e in honest.elements if e not in labels.values()]
-    own = list(labels.values())
+    """Something of every kind of message, then from everywhere."""
+    kinds = {e.label.split(" ")[0]: e for e in honest.elements}
+    own = list(kinds.values())
+    rest = [e for e in honest.elements if e not in own]
     yield from trace.spread(own, most)
     yield from trace.spread(rest, max(0, most - len(own)))
 
