@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test_transcript_bytes.py"
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
+SOUNDNESS = "tests/unit/test_soundness.py"
 TRANSCRIPT, CLAIM = "tests/unit/test_transcript.py", "tests/unit/test_claim.py"
 COPIED = ["zkcore", "tests/attacks", "tests/unit", "tests/vectors", "pyproject.toml"]
 
@@ -255,7 +256,7 @@ MUTANTS: dict[str, Mutant] = {
                 '        gamma, beta = session.t.challenges("lookup", 2)\n'
                 "        tables = _tables(relations)\n        for table in tables:\n            mine",
             ),
-            ('        gamma, beta = session.t.challenges("lookup", 2)\n        compression', "        compression"),
+            ('        gamma, beta = session.t.challenges("lookup", 2)\n        fractions', "        fractions"),
         ),
         ATTACKS,
         "drawn_in_time",
@@ -403,6 +404,16 @@ MUTANTS: dict[str, Mutant] = {
         "        data = data.ljust(size, bytes(1))",
         BYTES,
         "truncated",
+    ),
+    # the ledger of errors
+    "stated error of a merge": mutant(
+        "subprotocols/merge", 't.error("merge", len(claims) - 1)', "None", SOUNDNESS, "merge or every_challenge"
+    ),
+    "stated error of a lookup": mutant(
+        "subprotocols/logup_gkr", "session.t.error(term, n * ways)", "None", SOUNDNESS, "lookup or inverses"
+    ),
+    "stated error of the mask's place": mutant(
+        "transcript/blind", 'wire.error("blind", 3, num_y)', 'wire.error("blind", 2, num_y)', SOUNDNESS, "blind"
     ),
     # hiding
     "mask": mutant(
