@@ -35,6 +35,7 @@ VARIANTS = {
     "trees of layers": "strategy: {batching: each_layer}\n",
     "clear": "zero_knowledge: false\n",
     "committed inverses": "lookup: tlookup\n",
+    "ternary": "plugins: [ternary]\n",
 }
 
 
@@ -60,7 +61,8 @@ def model(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Pa
 @pytest.fixture(scope="module", params=VARIANTS)
 def case(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     place = tmp_path_factory.mktemp("commitment")
-    (place / "config.yaml").write_text(CONFIG + VARIANTS[request.param])
+    encoding = "model: {encoding: absmean, " if request.param == "ternary" else "model: {"
+    (place / "config.yaml").write_text(CONFIG.replace("model: {", encoding) + VARIANTS[request.param])
     api.commit(model, place / "config.yaml", place / "made")
     owner = prover.Owner.load(place / "made")
     sequence = owner.generate(owner.public.codec.encode("The old mill"), 4)

@@ -16,6 +16,7 @@ from zkcore.estimation.calibration import Rates
 from zkcore.estimation.forward import ForwardRates, Passes
 from zkcore.estimation.run import Counted, StageCount, count
 from zkcore.estimation.sources import Source
+from zkcore.estimation.tally import Tally
 from zkcore.models.family import Sequence
 from zkcore.report.progress import StageTime, peak_memory
 from zkcore.setup import Setup
@@ -89,13 +90,18 @@ def answer(setup: Setup, sequence: Sequence, known: Machine, nonce: bytes = b"",
 
 def model(source: Source, known: Machine) -> ModelEstimate:
     """Group additions for rows as if the weights filled their intervals evenly."""
-    setup, adds = source.setup, 0.0
+    setup, tally = source.setup, Tally()
     counted = count(setup, setup.certificate(), os.cpu_count() or 1)
     for w in setup.weights().values():
         layout = Layout(w.shape, setup.parts.scheme.log_width)
-        adds += group.commit_rows(len(layout.row_ids), 1 << layout.columns, max(-w.lo, w.hi), 1.0)
+        lying = len(layout.row_ids), 1 << layout.columns
+        if w.ternary:
+            tally.add_group("commit_ternary", group.commit_ternary(*lying))
+        else:
+            tally.add_group("commit_ints", group.commit_rows(*lying, max(-w.lo, w.hi), 1.0))
     row_bytes = POINT_BYTES * counted.weight_rows
-    rows = StageTime("commit", known.engine.verbs["commit_ints"].unit * adds, row_bytes, {"group_adds": round(adds)})
+    adds = tally.counters()["group_adds"]
+    rows = StageTime("commit", known.engine.seconds(tally), row_bytes, {"group_adds": adds})
     parts = _stages(counted, known.engine)
     work: Counter[str] = sum((Counter(p.work) for p in parts), Counter())
     proof = StageTime("range proof", sum(p.seconds for p in parts), counted.bytes, dict(work))

@@ -100,12 +100,13 @@ def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False
 
 
 def _adopt(setup: Setup, t: Transcript, kernels: CountingKernels, w: Weight) -> Commitment:
-    """A weight's commitment with what its owner holds: 32-bit rows and blinds."""
+    """A weight's commitment with what its owner holds: rows of 32 bits (8, if they are ternary) and blinds."""
     scheme = setup.parts.scheme
     layout = Layout(w.shape, scheme.log_width)
     count = len(layout.row_ids)
-    inside = blank(kernels.meter, (count, 1 << layout.columns), np.int32, (w.lo, w.hi))
-    secret = Rows(layout.row_ids[:0], inside, kernels.field_array((count,)))
+    kind = np.int8 if w.ternary else np.int32
+    inside = blank(kernels.meter, (count, 1 << layout.columns), kind, (w.lo, w.hi))
+    secret = Rows(layout.row_ids[:0], inside, kernels.field_array((count,)), w.ternary)
     return scheme.adopt(t, w.shape, bytes(POINT_BYTES * count), secret)
 
 

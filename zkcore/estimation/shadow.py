@@ -74,6 +74,8 @@ class ShapeWitness(Witness):
             self._tally.add("einsum", products(self.system, maker))
         if max(-tensor.lo, tensor.hi) >= WIDE:
             return blank(self._meter, (*tensor.shape, 4), np.uint64)
+        if tensor.ternary:
+            return blank(self._meter, tensor.shape, np.int8, (tensor.lo, tensor.hi))
         if tensor.kind != "committed" or name in self.system.digits:
             return self._blank(tensor.shape, (tensor.lo, tensor.hi))
         made = self._blank(tensor.shape, (tensor.lo // 2, tensor.hi // 2))  # calibration leaves a bit of room
