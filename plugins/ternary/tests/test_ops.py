@@ -23,9 +23,21 @@ from zkcore.subprotocols.logup_gkr import LogupGkr
 from zkcore.subprotocols.lookup import LookupArgument
 from zkcore.subprotocols.tlookup import TLookup
 from zkcore.testing.attacks import cells, glu
+from zkcore.testing.direct import unsatisfied
 from zkcore.testing.op_bench import run_op
 from zkcore.testing.op_suite import SIZES, Bench, Input, activation, check_op, sample, weight
-from zkcore.testing.toolbox import CLEAR, Attacker, Lie, become, commit_weights, plus, prove_system, rejection
+from zkcore.testing.toolbox import (
+    CLEAR,
+    Attacker,
+    Lie,
+    become,
+    commit_weights,
+    plus,
+    prove_system,
+    rejection,
+    tools,
+    without,
+)
 
 ARGUMENTS: list[LookupArgument] = [LogupGkr(), TLookup()]
 LAYOUTS = {"Iim": (2, 3, 5), "hIid": (2, 2, 3, 3), "hgIid": (2, 2, 1, 3, 2)}
@@ -141,6 +153,33 @@ def test_a_scale_from_the_floor_is_rejected() -> None:
     peak, floor = np.array([[[0, 0, 0], [1, 0, 0]]]), np.array([[1, 0]])
     met = caught(bench(), {"op.peak": become(peak), "op.floor": become(floor), **scaled(1)})
     assert met and not met & {"op.attained", "op.one"}  # the lookups again: 1 is exceeded
+
+
+NARROW: dict[str, tuple[dict[str, Lie], str]] = {
+    "a larger scale": ({"op.scale": become([[401]])}, "op.attained"),
+    "a smaller scale, attained": ({"op.scale": become([[399]]), "op.peak": become([[[0, 0, 1]]])}, "op.above.0"),
+    "a scale from two peaks": ({"op.scale": become([[403]]), "op.peak": become([[[1, -1, 0]]])}, "op.one"),
+    "another quotient": ({"op.y": plus(1, 1)}, "op.rest.0"),
+    "another quotient, below": ({"op.y": plus(-1, 1)}, "op.rest.room.0"),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_each_guard_alone_stands_in_the_way(name: str) -> None:
+    """Everything else about the lie is consistent: without its guard it is accepted."""
+    lies, guard = NARROW[name]
+    row = [3, -12, 11] if "op.y" in lies else [3, -400, 399]
+    op, x = Absmax(10), activation(np.array([[row]]), 10, positions=0)
+    mine = Bench(op, {"x": x}, 10, run_op(op, {"x": x.flat()}))
+    tamper = {**({} if "op.y" in lies else {f"op.{role}": lie for role, lie in follow().items()}), **lies}
+    system, given = mine.system({}), mine.given()
+    assert unsatisfied(system, Witness(system, tools().kernels, given, tamper)) == [guard]
+    weights = commit_weights(system, given)
+    proof = prove_system(system, given, weights=weights, tamper=tamper, channel=Attacker())
+    assert rejection(system, proof, weights=weights)
+    less = without(system, guard)
+    proof = prove_system(less, given, weights=weights, tamper=tamper)
+    assert not rejection(less, proof, weights=weights)
 
 
 @pytest.mark.parametrize("delta", [1, -1])
