@@ -7,7 +7,7 @@
 # make notebooks  run the notebooks in examples/notebooks from an empty state
 # make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack)
 # make fuzz    strange files for FUZZ_SECONDS (300); led by coverage where atheris is installed
-# make nightly the three before, at length
+# make nightly attacks, attack and fuzz, at length
 # make check   the one door before a commit: style, types, import rules, tests
 #
 # Variables: PYTHON (interpreter the environment is made with), ENGINE_FLAGS (for cmake, e.g. -DZKCORE_CUDA=OFF),

@@ -46,5 +46,19 @@ def attack(
         raise typer.Exit(REJECTED)
 
 
+@app.command("self-test")
+def self_test(ctx: typer.Context) -> None:
+    """Does this installation reject bad proofs? Makes some hundreds, in seconds. Exit code 1 if one is accepted."""
+    from zkcore.testing import self_test as tests
+
+    output: Output = ctx.obj
+    made = list(tests.run())
+    accepted = [bad.what for bad in made if not bad.rejected]
+    line = f"{len(made)} bad proofs, {len(accepted)} accepted" + (": DO NOT USE THIS INSTALLATION" if accepted else "")
+    output.result("self-test", {"tried": len(made), "accepted": accepted}, line)
+    if accepted:
+        raise typer.Exit(REJECTED)
+
+
 def _short(report: Report) -> dict[str, object]:
     return {k: v for k, v in report.content().items() if k != "outcomes"}
