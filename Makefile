@@ -3,6 +3,7 @@
 # make test    all tests
 # make bench   the engine's speed, and a whole proof's, into benchmarks/results
 # make attacks remove every guard in turn and see an attack get through
+# make package sdist and wheel, tried in an empty environment (PROVE=1: with torch, too)
 # make docs    the documentation, with strict links, into build/site
 # make notebooks  run the notebooks in examples/notebooks from an empty state
 # make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack)
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
 CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
 
-.PHONY: setup demo test bench attacks attack fuzz nightly docs notebooks lint style types imports cpp-style check clean
+.PHONY: setup demo test bench attacks attack fuzz nightly package docs notebooks lint style types imports cpp-style check clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.stamp
@@ -73,6 +74,9 @@ bench: setup
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/tiny_llama.py
 	$(BIN)/python benchmarks/tiny_llama.py --config configs/baseline.yaml
+
+package: setup
+	sh scripts/check_package.sh
 
 $(VENV)/.docs: $(VENV)/.stamp docs/requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r docs/requirements.lock
