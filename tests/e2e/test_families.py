@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import transformers
+import yaml
 
 from tests.e2e.checkpoints import TEXT, write_model
 from tests.e2e.files import flipped
-from zkcore import api, evaluation, prover
+from zkcore import api, config, evaluation, prover
 from zkcore.errors import ModelError, PluginError, ProofRejected
 from zkcore.models import passes
 from zkcore.models.decoder import DecoderArchitecture
@@ -62,6 +63,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     ),
 }
 SLOW = ("smollm2", "qwen2, tied")
+ESTIMATED = ("gpt2", "qwen3")  # what is new in them is counted too
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,9 @@ def test_the_integer_model_is_close_to_transformers(committed: Any, name: str) -
 def test_an_answer_is_proved_and_verified(committed: Any, name: str, tmp_path: Path) -> None:
     """Past the end of a tile; a flipped bit anywhere is seen, and a cached step chooses what the whole pass does."""
     _, commitment = committed(name)
-    made = api.prove(commitment, PROMPT, 12, tmp_path / "a.zkp")
+    made = api.prove(commitment, PROMPT, 12, tmp_path / "a.zkp", estimate=name in ESTIMATED)
+    if made.estimate:
+        assert made.estimate.message_bytes == made.proof_bytes - dict(made.sections)["header"]
     public = commitment / "public.zkc"
     assert api.verify(tmp_path / "a.zkp", public, prompt=PROMPT, expect_text=made.text).tokens == 12
     data = (tmp_path / "a.zkp").read_bytes()
@@ -116,6 +120,36 @@ def test_an_answer_is_proved_and_verified(committed: Any, name: str, tmp_path: P
     graph = owner.public.setup.graph(Sequence(generated, 1))
     logits = passes.witness(graph, owner.weights)[graph.logits.name]
     assert [int(best) for best in logits.argmax(-1)[len(prompt) - 1 :]] == list(generated[len(prompt) :])
+
+
+CHOICES = {
+    "folding, gqa": "plugins: [folding, gqa]\nstrategy: {name: folding}\nmodel: {attention: {name: gqa}}\n",
+    "folding": "plugins: [folding]\nstrategy: {name: folding}\n",
+    "zkattn, tlookup": """\
+lookup: tlookup
+model: {attention: {name: zkattn, zkattn: {segment_bits: [auto, 12, 12], theta_bits: [5, 11], step_bits: 14}}}
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "choice"),
+    [("qwen2", "folding, gqa"), ("qwen3", "folding, gqa"), ("gpt2", "folding"), ("gpt2", "zkattn, tlookup")],
+)
+def test_other_strategies_prove_the_same_answer(committed: Any, family: str, choice: str, tmp_path: Path) -> None:
+    model, commitment = committed(family)
+    expected = api.prove(commitment, PROMPT, 2, tmp_path / "a.zkp").text
+    chosen = _merged(yaml.safe_load(CONFIG), yaml.safe_load(CHOICES[choice]))
+    api.commit(model, config.parse(chosen, choice), tmp_path / "commitment")
+    made = api.prove(tmp_path / "commitment", PROMPT, 2, tmp_path / "b.zkp")
+    assert made.text == expected or "zkattn" in choice
+    accepted = api.verify(tmp_path / "b.zkp", tmp_path / "commitment" / "public.zkc", expect_text=made.text)
+    assert accepted.tokens == 2
+
+
+def _merged(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
+    inner = {k: _merged(one[k], v) for k, v in two.items() if isinstance(v, dict) and isinstance(one.get(k), dict)}
+    return one | two | inner
 
 
 def test_gpt2_as_the_hub_keeps_it(committed: Any, tmp_path: Path) -> None:
@@ -141,21 +175,20 @@ def _weights(directory: Path) -> dict[str, Any]:
 
 
 # --- what is read, and what is refused -------------------------------------------------------------------------------
-def architecture(config: dict[str, Any]) -> DecoderArchitecture:
-    found = build_registry(()).model_family(config["model_type"])().architecture(config)
+def architecture(raw: dict[str, Any]) -> DecoderArchitecture:
+    found = build_registry(()).model_family(raw["model_type"])().architecture(raw)
     assert isinstance(found, DecoderArchitecture)
     return found
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_header_says_as_much_as_a_config(name: str) -> None:
-    config = FAMILIES[name]().to_dict()
-    found = architecture(config)
+    found = architecture(FAMILIES[name]().to_dict())
     assert build_registry(()).model_family(found.family)().parse(found.model_dump(mode="json")) == found
 
 
 @pytest.mark.parametrize(
-    ("config", "positions"),
+    ("changes", "positions"),
     [
         ({"model_type": "mistral"}, 64),
         ({"model_type": "mistral", "sliding_window": None}, 64),
@@ -166,9 +199,9 @@ def test_a_header_says_as_much_as_a_config(name: str) -> None:
         ({"model_type": "phi3", "sliding_window": 47}, 47),
     ],
 )
-def test_a_window_limits_the_length_of_answers(config: dict[str, Any], positions: int) -> None:
+def test_a_window_limits_the_length_of_answers(changes: dict[str, Any], positions: int) -> None:
     """Up to the window's length it changes nothing; a longer answer would need it."""
-    assert architecture(SIZES | config).max_positions == positions
+    assert architecture(SIZES | changes).max_positions == positions
 
 
 @pytest.mark.parametrize(
