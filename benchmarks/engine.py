@@ -99,6 +99,9 @@ class Bench:
     def scalars(self, count: int) -> Any:
         return self.k.from_wide_bytes(self.random.bytes(64 * count))
 
+    def trits(self, count: int) -> Any:
+        return self.random.integers(-1, 2, count, dtype=np.int8)
+
     def ints(self, bits: int, count: int) -> Any:
         kind = {8: np.int8, 16: np.int16}[bits]
         return self.random.integers(-(1 << bits - 1), 1 << bits - 1, count, dtype=kind)
@@ -120,6 +123,10 @@ def field(b: Bench) -> None:
             "entries",
             lambda w=wide: k.contract(w, 1, 2048, x[:2048]),
         )
+    wide = b.trits(n << 4)
+    b.add(
+        "contract ternary", "2^11 rows of 2^11", n << 4, "entries", lambda: k.contract_ternary(wide, 1, 2048, x[:2048])
+    )
     b.add("contract field", "2^7 rows of 2^11", n, "entries", lambda: k.contract(x, 1, 2048, y[:128]))
     b.add("dot", "2^18 16-bit by field", n, "products", lambda: k.dot(small, x))
 
@@ -157,6 +164,10 @@ def curve(b: Bench) -> None:
         data = b.ints(bits, rows * width).reshape(rows, width)
         commit = lambda d=data: k.commit_rows(generators, d, blinds, fixed)  # noqa: E731
         b.add(f"commit {bits}-bit rows", f"{rows} of 2^11", rows * width, "values", commit)
+    trits = b.trits(rows * width).reshape(rows, width)
+    for count in (8, rows):
+        add = lambda c=count: k.commit_ternary(generators, trits[:c], blinds[:c], fixed)  # noqa: E731
+        b.add("commit ternary rows", f"{count} of 2^11", count * width, "values", add)
     full = b.scalars(8 * width).reshape(8, width, 4)
     b.add(
         "commit field rows",

@@ -83,6 +83,10 @@ def ints(kind: str, *shape: int) -> torch.Tensor:
     return torch.randint(info.min, info.max, shape, dtype=getattr(torch, kind), device="cuda")
 
 
+def trits(*shape: int) -> torch.Tensor:
+    return torch.randint(-1, 2, shape, dtype=torch.int8, device="cuda")
+
+
 def fields(*shape: int) -> torch.Tensor:
     limbs = torch.randint(0, 2**62, (*shape, 4), dtype=torch.int64, device="cuda")
     return limbs.view(torch.uint64)
@@ -125,6 +129,15 @@ def columns(k: cuda.CudaKernels, log: int) -> Iterator[Case]:
 
 def folds(k: cuda.CudaKernels, log: int) -> Iterator[Case]:
     rows, width = 1 << (log - 12), 1 << 16
+    signs, own = trits(rows, width), fields(rows)
+    yield Case(
+        "contract_ternary of columns",
+        signs.numel(),
+        "entries",
+        lambda: k.contract_ternary(signs, 1, width, own),
+        0.0,
+        1,
+    )
     for kind, size in (("int8", 1), ("int16", 2), ("int32", 4), ("field", 32)):
         r, w = (rows, width) if kind != "field" else (rows >> 4, width)
         matrix = fields(r * w) if kind == "field" else ints(kind, r, w)
@@ -250,6 +263,16 @@ def commitments(k: cuda.CudaKernels, log: int) -> Iterator[Case]:
             lambda v=values, b=blinds: k.commit_rows(bases, v, b, blinder),
             per_value * (2 if kind == "int32" else 1),
             note="bound: one batched affine addition a value" + (", two for int32" if kind == "int32" else ""),
+        )
+    for rows, width in ((14, 12), (12, 16), (10, 20)):
+        signs, blinds = trits(1 << rows, 1 << width), fields(1 << rows)
+        yield Case(
+            f"commit_ternary 2^{rows} x 2^{width}",
+            signs.numel(),
+            "weights",
+            lambda v=signs, b=blinds: k.commit_ternary(bases, v, b, blinder),
+            per_value / 5,
+            note="bound: one batched affine addition for five weights",
         )
     for size in (16, 20):
         scalars = fields(1 << size)
