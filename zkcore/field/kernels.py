@@ -15,6 +15,7 @@ significant bit of the index. Verbs know no transcript and draw no randomness.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -36,8 +37,10 @@ def contiguous(array: AnyArray) -> AnyArray:
 
 
 def is_ternary(column: NDArray[Any]) -> bool:
-    """Whether the ternary verbs take it."""
-    return column.dtype == np.int8 and (column.size == 0 or bool(column.min() >= -1 and column.max() <= 1))
+    """Whether the ternary verbs take it; of a device, too."""
+    if str(column.dtype) not in ("int8", "torch.int8"):
+        return False
+    return prod(column.shape) == 0 or bool(column.min() >= -1 and column.max() <= 1)
 
 
 class Sumcheck(Protocol):

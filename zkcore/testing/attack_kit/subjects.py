@@ -4,7 +4,7 @@ transformers and read, calibrated and quantised as `commit` does it."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -32,7 +32,8 @@ from zkcore.testing.attack_kit.subject import Model, Subject
 from zkcore.testing.op_bench import SCOPE, Bench, Input, run_op
 
 # A Hugging Face configuration of few weights, mostly of sizes that are no powers of two. A family that needs other keys
-# has them in an attribute `small`, and so may any other factory: a mapping that is laid over this one.
+# has them in an attribute `small`, and so may any other factory: a mapping that is laid over this one. One that cannot
+# take random weights has an attribute `tensor`: (name, tensor) to what the checkpoint holds in its place.
 SIZES: Mapping[str, Any] = {
     "vocab_size": 23,
     "hidden_size": 24,
@@ -66,6 +67,7 @@ CONFIG: Mapping[str, Any] = {
     "calibration": {"headroom_bits": 3, "tokens": 64, "window": 16},
 }
 PROMPT = (3, 1, 4, 1, 5, 9)
+Change = Callable[[str, Any], Any]
 LOG_WIDTH = 2  # of small systems: tensors take several rows
 SCOPES = {"attention op": "attention.", "mlp op": "mlp.", "activation op": "mlp."}
 
@@ -157,7 +159,9 @@ def _of(offer: Offer, plugins: tuple[str, ...]) -> Iterator[Subject | Missing]:
                 changes = {"strategy": {"name": offer.name, "batching": batching}}
                 yield _model(offer, plugins, changes, {"num_hidden_layers": 3, **extra})
         case "model family":
-            yield _model(offer, plugins, {}, extra, family=offer.name)
+            encoding, _, family = offer.name.rpartition(" ")
+            changes = {"model": {"encoding": encoding}} if encoding else {}
+            yield _model(offer, plugins, changes, extra, family=family)
         case "attention op":
             yield _model(offer, plugins, {"model": {"attention": {"name": offer.name}}}, extra)
         case "mlp op":
@@ -173,7 +177,8 @@ def _model(
 ) -> Subject:
     """A model with the offer in it. Its own relations and tensors are in scope; of parts that are everywhere, all."""
     needed = tuple(p for p in plugins if p == offer.plugin)
-    setup, weights = _committed(_config(changes, needed), family, tuple(sorted({**sizes}.items())))
+    change = getattr(offer.factory, "tensor", None)
+    setup, weights = _committed(_config(changes, needed), family, tuple(sorted({**sizes}.items())), change)
     shape = setup.architecture
     name = f"{shape.family}, {shape.layers} layers" + (f", {changes}" if offer.kind == "strategy" else "")
     return of_model(setup, weights, title(offer), name, SCOPES.get(offer.kind, ""))
@@ -185,11 +190,13 @@ def _config(changes: Mapping[str, Any], plugins: tuple[str, ...]) -> str:
 
 
 @cache
-def _committed(config: str, family: str, sizes: tuple[tuple[str, Any], ...]) -> tuple[Setup, dict[str, Any]]:
+def _committed(
+    config: str, family: str, sizes: tuple[tuple[str, Any], ...], change: Change | None = None
+) -> tuple[Setup, dict[str, Any]]:
     """A calibrated model and its integer weights."""
     parts = Parts.of(Config.model_validate_json(config), family)
     with TemporaryDirectory(prefix="zkcore-attack-") as place:
-        _write_checkpoint(Path(place), family, {**SIZES, **dict(sizes)})
+        _write_checkpoint(Path(place), family, {**SIZES, **dict(sizes)}, change)
         architecture = parts.family.architecture(checkpoint.load_config(Path(place)))
         real = parts.family.weights(architecture, checkpoint.load_tensors(Path(place)))
         texts = [tuple(int(v) for v in row) for row in np.random.default_rng(1).integers(0, 23, (4, 12))]
@@ -197,7 +204,7 @@ def _committed(config: str, family: str, sizes: tuple[tuple[str, Any], ...]) -> 
         return setup, committer.quantised(setup, real)
 
 
-def _write_checkpoint(place: Path, family: str, sizes: Mapping[str, Any]) -> None:
+def _write_checkpoint(place: Path, family: str, sizes: Mapping[str, Any], change: Change | None) -> None:
     """A random one, of the family's own kind."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -211,7 +218,11 @@ def _write_checkpoint(place: Path, family: str, sizes: Mapping[str, Any]) -> Non
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
-        AutoModelForCausalLM.from_config(chosen).save_pretrained(place)  # type: ignore[no-untyped-call]
+        model = AutoModelForCausalLM.from_config(chosen)  # type: ignore[no-untyped-call]
+    if change:
+        for name, tensor in model.named_parameters():
+            tensor.data = change(name, tensor.data)
+    model.save_pretrained(place)
 
 
 def _merged(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
