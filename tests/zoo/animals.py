@@ -17,13 +17,17 @@ import numpy as np
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening
+from zkcore.field.kernels import MODULUS
+from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, place
 from zkcore.graph.system import System, freeze
 from zkcore.graph.tensor import Output, Specs, committed
+from zkcore.polynomial.point import num_vars
 from zkcore.relation import Relation, Table
 from zkcore.strategy.per_layer import PerLayer
+from zkcore.subprotocols.fraction_tree import Run
 from zkcore.subprotocols.leaf_blocks import Compression, cell_block, prove_blocks, table_block, table_of
 from zkcore.subprotocols.logup_gkr import LogupGkr, count
 from zkcore.subprotocols.lookup import Definition
@@ -110,6 +114,25 @@ class IndexOnly(Lookups):
 
     def rows(self, session: Session, table: Table, c: Compression) -> Any:
         return table_block(session, table, c, [(-1, f"m {table.name}")], index_only=True)
+
+
+class RowsBehindTheLast(Lookups):
+    """L2: a table is filled up to a power of two, and what is filled in counts as rows: zeros, in whatever table."""
+
+    def rows(self, session: Session, table: Table, c: Compression) -> Any:
+        name, columns = f"m {table.name}", range(len(table.ranges))
+        honest, size = table_block(session, table, c, [(-1, name)]), 1 << num_vars(table.size)
+
+        def run() -> Run:
+            counts = arrays.pad_to(session.data().array(name), (size,))
+            parts = [(c.power(k + 1), arrays.pad_to(table.columns[k], (size,))) for k in columns]
+            return Run(session.kernels.combine([(-1, counts)], 0, size), c.constant(table) + 1, parts)
+
+        def denominator(at: Any) -> int:
+            values = (c.power(k + 1) * session.table_value(table, k, at["z"]) for k in columns)
+            return (1 + c.constant(table) + sum(values)) % MODULUS
+
+        return replace(honest, run=run, denominator=denominator)
 
 
 # --- commitment schemes -----------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ ANIMALS = {
     "ConstantChallenge": (argument, HOLE, "a number outside its range", "no guard is left"),
     "PrefixOnly": (argument, HOLE, "big", "accepted"),
     "IndexOnly": (argument, HOLE, "a false function value", "no guard is left"),
+    "RowsBehindTheLast": (argument, HOLE, "counted behind the last row of m square", "accepted"),
     "NeverOpened": (scheme, HOLE, "a false public sum", "no guard is left"),
     "FirstOnly": (scheme, HOLE, "a false public sum", "no guard is left"),
     "SumOfClaims": (scheme, HOLE, "err against each other", "known before them"),

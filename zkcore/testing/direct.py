@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from zkcore.field.kernels import MODULUS
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array, Objects
+from zkcore.graph.rules import Entry
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.relation import Expr, Relation, Table
 
 
-def unsatisfied(system: System, witness: Witness) -> list[str]:
-    """Names of the relations that the witness breaks, in the system's order."""
-    return [r.name for r in system.relations if not _holds(system, witness, r)]
+def unsatisfied(system: System, witness: Witness, among: Sequence[Relation] | None = None) -> list[str]:
+    """Names of the relations that the witness breaks, in the system's order; `among`: of these alone."""
+    relations = system.relations if among is None else among
+    return [r.name for r in relations if not _holds(system, witness, r)]
+
+
+def depending_on(system: System, *names: str) -> list[Relation]:
+    """Relations that lies about these tensors can break: those that read one, or what is derived from it."""
+    changed, before = {*names}, 0
+    while len(changed) > before:
+        before = len(changed)
+        for r in system.relations:
+            if r.outs and not changed.isdisjoint(n for n, _ in r.reads()):
+                changed.update(r.outs)
+        for limb, digit in system.digits.items():
+            read = digit.relation.reads() if isinstance(digit, Entry) else [(n, a) for _, n, a in digit.expr.terms]
+            if not changed.isdisjoint(n for n, _ in read):
+                changed.add(limb)
+    return [r for r in system.relations if not changed.isdisjoint([*r.outs, *(n for n, _ in r.reads())])]
 
 
 def _holds(system: System, witness: Witness, relation: Relation) -> bool:

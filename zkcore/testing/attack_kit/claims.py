@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
+
 from zkcore.field.kernels import MODULUS
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
@@ -22,11 +24,13 @@ from zkcore.testing.attack_kit import trace
 from zkcore.testing.attack_kit.budget import Budget
 from zkcore.testing.attack_kit.outcome import CAUGHT, HOLE, Outcome
 from zkcore.testing.attack_kit.subject import Subject
+from zkcore.testing.attack_kit.systems import Case
 from zkcore.testing.attack_kit.trace import CHALLENGE, CHECK, COLUMN, MESSAGE, Event, Key, Script, Trace, forge, replay
 from zkcore.testing.toolbox import Kept, Lie, commit_weights, plus, tools
 from zkcore.transcript.wire import Rows
 
 Slot = tuple[str, Key, int]  # message or column, which, and which of its numbers
+SMALL = 64  # rows of tables for which each row is tried
 CELLS = 2  # of a column that are tried
 NEAR = 4  # messages before a guard
 BATCH = 6  # pairs of evaluations that are tried against each other
@@ -38,6 +42,7 @@ def walks(subject: Subject, budget: Budget) -> Iterator[Outcome]:
     for case in subject.falsehoods:
         for first in (False, True):
             yield _walk(subject.falsely(case), Script(tamper=case.tamper), case.what, budget.steps, first)
+        yield from _moved(subject.falsely(case), case)
     honest = forge(subject, Script())
     for event in trace.spread(honest.messages(), budget.walks):
         yield _walk(
@@ -56,6 +61,31 @@ def _walk(subject: Subject, script: Script, lie: str, steps: int, earliest: bool
     reason = replay(subject, made.proof).reason
     attack = f"{lie}, corrected past {passed} guards"
     return Outcome(family, attack, CAUGHT if reason else HOLE, reason or "no guard is left")
+
+
+def _moved(subject: Subject, case: Case) -> Iterator[Outcome]:
+    """L2 of the catalogue: a column that counts rows of a table counts one of them as a row behind the last."""
+    honest = forge(subject, Script(tamper=case.tamper))
+    for event in honest.events:
+        name, size = event.key[0], event.size
+        room = (1 << (size - 1).bit_length()) > size
+        if event.kind != COLUMN or name in subject.system.tensors or not room or size > SMALL:
+            continue
+        made = [forge(subject, Script(tamper={**case.tamper, name: _move(i, size)})) for i in range(size)]
+        reasons = [replay(subject, m.proof).reason for m in made]
+        attack = f"{case.what}, counted behind the last row of {name}"
+        yield Outcome("claim", attack, CAUGHT if all(reasons) else HOLE, reasons[0] if all(reasons) else "accepted")
+
+
+def _move(row: int, size: int) -> Lie:
+    def lie(array: Array, witness: Witness) -> Array:
+        if arrays.is_field(array):  # it counts nothing
+            return array
+        cells = [*arrays.to_objects(witness.kernels, array)[:size], *[0] * ((1 << (size - 1).bit_length()) - size)]
+        cells[row], cells[size] = cells[row] - 1, cells[size] + 1
+        return arrays.from_objects(witness.kernels, np.array(cells, dtype=object))
+
+    return lie
 
 
 def _repaired(

@@ -45,13 +45,16 @@ def lookups(virtual_outputs: bool) -> list[Case]:
     comes first."""
     big, e = BIG + np.array([1024, 0, 0]), Y**2 + 1
     wrong = e + (Y == 0)  # 2 instead of 1
-    told = {"e": lambda array, witness: np.array(wrong)}
+    nowhere = e.copy()  # (0, 0) is no row of the table, but what an empty one looks like
+    nowhere.flat[int(np.flatnonzero(Y == 0)[0])] = 0
+    told, empty = ({"e": lambda array, witness, v=v: np.array(v)} for v in (wrong, nowhere))
     beyond = {"big range.4": lambda array, witness: array + 64 * (np.arange(len(array)) == 0)}
     return [
         Case("", *_lookups(virtual_outputs)),
         Case("a false public sum", *_lookups(virtual_outputs, false=1)),
         Case("a number outside its range", *_lookups(virtual_outputs, big=big), beyond),
         Case("a false function value", *_lookups(virtual_outputs, e=wrong), told),
+        Case("a row of zeros that the table does not have", *_lookups(virtual_outputs, e=nowhere), empty),
     ]
 
 

@@ -27,7 +27,7 @@ from zkcore.testing.attack_kit.budget import Budget
 from zkcore.testing.attack_kit.outcome import CAUGHT, HARMLESS, HOLE, UNCOVERED, Outcome
 from zkcore.testing.attack_kit.subject import Subject
 from zkcore.testing.attack_kit.trace import Script, forge, replay
-from zkcore.testing.direct import unsatisfied
+from zkcore.testing.direct import depending_on, unsatisfied
 from zkcore.testing.op_bench import inside
 from zkcore.testing.toolbox import Lie, plus, tools
 
@@ -45,8 +45,9 @@ def alone(subject: Subject, budget: Budget, broken: set[str]) -> Iterator[Outcom
         for what, lie in _lies(honest, tensor, budget.cells, turn):
             yield _judge(subject, honest, f"{name}: {what}", {name: lie}, broken)
         if tensor.kind == "committed":
+            touched = depending_on(subject.system, name)
             for what, lie in _hints(honest, tensor, budget.hints):
-                if not unsatisfied(subject.system, _witness(subject, {name: lie})):
+                if not unsatisfied(subject.system, _witness(subject, {name: lie}), touched):
                     yield _judge(subject, honest, f"{name}: {what}", {name: lie}, broken)
     soiled = {n: _soiled(subject.system.tensors[n]) for n in mine if subject.system.tensors[n].kind == "committed"}
     if soiled:
@@ -65,7 +66,7 @@ def unreached(subject: Subject, budget: Budget, broken: set[str]) -> Iterator[Ou
             if tensor.kind == "public" or relation.name in broken:
                 continue
             lie, what = plus(1 << 24, _selected(honest, tensor)), f"{name}: far off, for {relation.name}"
-            wrong = unsatisfied(subject.system, _witness(subject, {name: lie}))
+            wrong = unsatisfied(subject.system, _witness(subject, {name: lie}), depending_on(subject.system, name))
             broken |= set(wrong)
             if not wrong:
                 yield _judge(subject, honest, what, {name: lie}, broken)
@@ -117,7 +118,7 @@ def _witness(subject: Subject, tamper: Mapping[str, Lie]) -> Witness:
 
 def _judge(subject: Subject, honest: Witness, attack: str, tamper: Mapping[str, Lie], broken: set[str]) -> Outcome:
     lied = _witness(subject, tamper)
-    wrong = unsatisfied(subject.system, lied)
+    wrong = unsatisfied(subject.system, lied, depending_on(subject.system, *tamper))
     broken |= set(wrong)
     reason = replay(subject, forge(subject, Script(tamper=tamper)).proof).reason
     if reason:
