@@ -16,6 +16,7 @@ from zkcore.models.family import Sequence
 from zkcore.public import PublicFile, building
 from zkcore.setup import Setup
 from zkcore.statement import DEFERRED
+from zkcore.transcript.wire import POINT_BYTES
 
 HIDDEN = ["the weights", "every activation", "the logits"]
 
@@ -28,7 +29,7 @@ def describe(path: Path, commitment: Path | None = None) -> dict[str, Any]:
     if data[:8] == files.PROOF_MAGIC:
         return {**_proof(data), **(_proved(data, public.load(commitment)) if commitment else {})}
     if data[:8] in (files.SETTLEMENT_MAGIC, files.ACCUMULATOR_MAGIC):
-        return _carried(data)
+        return {**_carried(data), **(_settled(data, public.load(commitment)) if commitment else {})}
     return {"kind": "configuration", **config.load(path).model_dump(mode="json")}
 
 
@@ -109,6 +110,15 @@ def _ledger(file: PublicFile, sequence: Sequence, defer: bool = False) -> Mappin
         **soundness.ledger([*ranges, *answer], hiding),
         **left,
     }
+
+
+def _settled(data: bytes, commitment: PublicFile) -> dict[str, Any]:
+    """What a settlement adds to its answers' ledgers."""
+    answers = files.unpack(data, data[:8], "settlement").header.get("answers")
+    if not isinstance(answers, list) or not 0 < len(answers) <= len(data) // POINT_BYTES:
+        raise FormatError("settlement: its header is malformed")
+    found = building(soundness.settlement_errors, commitment.setup, len(answers))
+    return dict(soundness.ledger(found, commitment.setup.parts.config.zero_knowledge))
 
 
 def _carried(data: bytes) -> dict[str, Any]:

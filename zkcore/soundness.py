@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zkcore.commitment.deferred import Instance, settle
 from zkcore.field import native
 from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Points
 from zkcore.graph.system import System
 from zkcore.transcript.channel import DryChannel
 from zkcore.transcript.transcript import Toolbox, Transcript
-from zkcore.transcript.wire import Error
+from zkcore.transcript.wire import POINT_BYTES, Error
 
 if TYPE_CHECKING:
     from zkcore.setup import Setup
@@ -106,6 +107,16 @@ def errors(setup: Setup, system: System, defer: bool = False) -> list[Error]:
     t = Transcript(DryChannel(), tools, b"", hiding=hiding)
     driver = setup.parts.driver(setup.adopt(t, bytes(setup.row_bytes())), defer=defer)
     driver.run(system, t, None)
+    return t.stated_errors
+
+
+def settlement_errors(setup: Setup, answers: int) -> list[Error]:
+    """Of a settlement of so many answers, beside the answers' own."""
+    kernels, scheme = native.load(), setup.parts.scheme
+    tools = Toolbox(kernels, _NoGenerators(kernels))
+    t = Transcript(DryChannel(), tools, b"", hiding=setup.parts.config.zero_knowledge)
+    instance = Instance(bytes(POINT_BYTES), bytes(POINT_BYTES), (0,) * scheme.log_width)
+    settle(t, scheme, [instance] * answers)
     return t.stated_errors
 
 
