@@ -244,8 +244,10 @@ def _token(reporter: Reporter, count: int, most: int) -> None:
 
 
 def _note_device(config: Config, reporter: Reporter) -> None:
-    if config.device == "cuda":
-        reporter.note("device: cuda: this version proves on the CPU only; going on there")
+    from zkcore.field import devices
+
+    if note := devices.choose(config.device, config.memory_limit).note:
+        reporter.note(note)
 
 
 def _expected(setup: Setup, sequence: Tokens, nonce: bytes, reporter: Reporter, defer: bool) -> Estimate:

@@ -31,6 +31,9 @@ from zkcore.transcript.transcript import Transcript
 Work = dict[str, int]
 
 
+SMALL, LARGE = 16, 26  # variables: claims on smaller outputs are always merged, on larger ones never
+
+
 @dataclass
 class Driver:
     """`weights`: commitments that came with the statement. `work`: what each stage took, see Transcript.work. `defer`:
@@ -68,8 +71,11 @@ class Driver:
                 _zero(session, relation)
         definitions = self._backward(session, layers)
         self._stage(t, "definitions")
-        self.argument.define(session, definitions)
+        for group in dict.fromkeys(d.relation.group for d in definitions):
+            self.argument.define(session, [d for d in definitions if d.relation.group == group], group)
         self._stage(t, "open")
+        if session.witness:
+            session.witness.release()
         self._open(t, self._openings(session))
         session.ledger.assert_empty()
         self._stage(t, "blind")
@@ -109,7 +115,7 @@ class Driver:
                 if relation.kind == "lookup":
                     definitions += [Definition(relation, column, c) for c in claims]
                 elif claims:
-                    _reduce(session, relation, merge(session, claims))
+                    _reduce(session, relation, claims)
         return definitions
 
     def _open(self, t: Transcript, groups: Mapping[str, Sequence[Opening]]) -> None:
@@ -123,9 +129,10 @@ class Driver:
     def _openings(self, session: Session) -> dict[str, list[Opening]]:
         """By group: all claims about its tensors are opened at once."""
         openings: dict[str, list[Opening]] = {}
+        known = {t.group for t in session.system.tensors.values()}
         for name, commitment in self.committed.items():
             tensor = session.system.tensors.get(name)
-            group = tensor.group if tensor else self._extra[name]
+            group = tensor.group if tensor else self._extra[name] if self._extra[name] in known else ""
             claims = [Opening(commitment, c.place, c.value) for c in session.ledger.take(name)]
             openings.setdefault(group, []).extend(claims)
         return {group: found for group, found in openings.items() if found}
@@ -135,13 +142,25 @@ def _array(session: Session, name: str) -> Array:
     return session.data().array(name)
 
 
-def _reduce(session: Session, relation: Relation, claim: Claim) -> None:
-    if relation.kind == "einsum":
-        einsum.reduce(session, relation, claim)
-    else:
-        at = dict(zip(relation.spec, claim.place, strict=True))
-        value = session.affine(relation.exprs[0], at, _real(session, relation, at))
-        session.t.require_zero(weighted([(1, value), (-1, claim.value)]), relation.name)
+def _reduce(session: Session, relation: Relation, claims: Sequence[Claim]) -> None:
+    """Several claims become one; on large outputs only those that do not fit into one sumcheck, and only where that is
+    less work than each by itself."""
+    if relation.kind != "einsum":
+        _reduce_linear(session, relation, merge(session, claims))
+        return
+    variables = total_vars(session.system.tensors[claims[0].tensor].shape)
+    groups = einsum.together(session.system, relation, claims) if variables >= SMALL else [list(claims)]
+    apart = (len(groups) - 1) * einsum.rounds(session.system, relation)
+    if variables < SMALL or (variables < LARGE and apart > variables):
+        groups = [[merge(session, claims)]]
+    for own in groups:
+        einsum.reduce(session, relation, own)
+
+
+def _reduce_linear(session: Session, relation: Relation, claim: Claim) -> None:
+    at = dict(zip(relation.spec, claim.place, strict=True))
+    value = session.affine(relation.exprs[0], at, _real(session, relation, at))
+    session.t.require_zero(weighted([(1, value), (-1, claim.value)]), relation.name)
 
 
 def _zero(session: Session, relation: Relation) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,11 +20,14 @@ from zkcore import evaluation
 from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
-from zkcore.graph.arrays import Array
+from zkcore.field.kernels import MODULUS, Kernels
+from zkcore.graph.arrays import Array, taken
 from zkcore.graph.witness import Witness
 from zkcore.models import checkpoint, passes, quantisation, trits
 from zkcore.models.family import Architecture
 from zkcore.models.text import TextCodec
+from zkcore.polynomial import multilinear
+from zkcore.polynomial.point import split, total_vars
 from zkcore.setup import Parts, Setup, toolbox
 from zkcore.statement import digest
 from zkcore.transcript.channel import ProverChannel
@@ -42,6 +46,22 @@ class Committed:
     parameters: int
     commitment_bytes: int
     accuracy: evaluation.Accuracy
+    sections: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Compressed, with the digest of what it unpacks to."""
+
+    packed: bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A public file, and the bytes of its sections."""
+
+    data: bytes
     sections: tuple[tuple[str, int], ...]
 
 
@@ -70,22 +90,30 @@ def commit(
     calibration, held_out = (windows(config, architecture, codec.encode(text)) for text in texts)
     setup = Setup(parts, architecture, calibrated(parts, architecture, real, calibration)).settled()
     weights = quantised(setup, real)
-    tools = toolbox(cache_dir)
-    report.stage("commit")
-    arranged = setup.arrange({n: w.numpy() for n, w in weights.items()})
-    rows, secrets = _rows(setup, tools, arranged)
-    statement = setup.statement(codec.sha256, digest(rows))
-    report.stage("range proof")
-    certificate = _certificate(setup, tools, statement.encode(), rows, secrets, arranged)
+    tools = toolbox(cache_dir, config)
+    tokenizer = Tokenizer(codec.compressed(), codec.sha256)
+    published, secrets = publish(setup, tools, {n: taken(w) for n, w in weights.items()}, tokenizer, report)
     report.stage("compare")
     accuracy = evaluation.compare(setup, weights, model_dir, held_out)
-    packed = codec.compressed()
-    header = {**setup.header(), "tokenizer": [len(packed), codec.sha256], "rows_sha256": digest(rows)}
-    public = files.pack(files.COMMITMENT_MAGIC, header, [packed, rows, certificate])
-    _write(out, public, _kept(setup, weights), secrets, accuracy)
+    _write(out, published.data, _kept(setup, weights), secrets, accuracy)
     parameters = sum(w.numel() for w in weights.values())
-    sections = (("tokenizer", len(packed)), ("rows", len(rows)), ("range proof", len(certificate)))
-    return Committed(parameters, len(public), accuracy, sections)
+    return Committed(parameters, len(published.data), accuracy, published.sections)
+
+
+def publish(
+    setup: Setup, tools: Toolbox, weights: Mapping[str, Array], tokenizer: Tokenizer, report: Stages
+) -> tuple[Published, dict[str, Rows]]:
+    """The public file of a model, and what is behind its rows. `weights`: layer by layer."""
+    report.stage("commit")
+    arranged = setup.arrange(weights)
+    rows, secrets = _rows(setup, tools, arranged)
+    statement = setup.statement(tokenizer.sha256, digest(rows))
+    report.stage("range proof")
+    certificate = _certificate(setup, tools, statement.encode(), rows, secrets, arranged)
+    header = {**setup.header(), "tokenizer": [len(tokenizer.packed), tokenizer.sha256], "rows_sha256": digest(rows)}
+    data = files.pack(files.COMMITMENT_MAGIC, header, [tokenizer.packed, rows, certificate])
+    parts = (("tokenizer", len(tokenizer.packed)), ("rows", len(rows)), ("range proof", len(certificate)))
+    return Published(data, parts), secrets
 
 
 def windows(config: Config, architecture: Architecture, tokens: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -142,12 +170,13 @@ def quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch
 
 def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Array]) -> tuple[bytes, dict[str, Rows]]:
     """The weights' commitment rows as bytes, and what is inside them."""
-    channel = ProverChannel(digest(b"".join(w.tobytes() for w in weights.values())).encode())
+    channel = ProverChannel(_fingerprint(tools.kernels, weights))
     t = Transcript(channel, tools, b"weights")
     scheme, secrets = setup.parts.scheme, {}
     for name, spec in setup.weights().items():
-        made = scheme.commit(t, name, spec.shape, partial(weights.__getitem__, name), spec.ternary)
-        secrets[name] = made.rows
+        made = scheme.commit(t, name, spec.shape, partial(weights.__getitem__, name), spec.ternary).rows
+        if made.blinds is not None:
+            secrets[name] = replace(made, inside=weights[name], blinds=tools.kernels.space.host(made.blinds))
     return bytes(channel.proof), secrets
 
 
@@ -162,8 +191,21 @@ def _certificate(
     channel = ProverChannel(_secret(secrets) + statement)
     t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
-    setup.parts.driver(setup.adopt(t, rows, secrets)).run(system, t, Witness(system, tools.kernels, weights))
+    setup.parts.driver(setup.adopt(t, rows, secrets)).run(
+        system, t, Witness(system, tools.kernels, weights, memory=tools.memory)
+    )
     return bytes(channel.proof)
+
+
+def _fingerprint(kernels: Kernels, weights: Mapping[str, Array]) -> bytes:
+    """Every weight tensor's value at a fixed point of its extension: whatever differs shows, and nothing is copied."""
+    out = []
+    for name, array in weights.items():
+        held = kernels.space.own(array)
+        seeds = (hashlib.sha512(f"{name} {i}".encode()).digest() for i in range(total_vars(held.shape)))
+        point = [int.from_bytes(seed, "big") % MODULUS for seed in seeds]
+        out.append(multilinear.evaluate(kernels, held, split(point, held.shape)).to_bytes(32, "big"))
+    return hashlib.sha512(b"".join(out)).digest()
 
 
 def certificate_statement(model: bytes) -> bytes:

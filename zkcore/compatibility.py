@@ -18,7 +18,7 @@ from zkcore.registry import Offer, Registry, op_kind
 if TYPE_CHECKING:
     from zkcore.subprotocols.lookup import LookupArgument
 
-BATCHING = ("one", "each_layer")
+BATCHING = ("one", "each_layer", "layer_trees")
 
 
 def check(config: Config, registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Hashable
@@ -22,11 +23,24 @@ Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) e
 
 
 class StrategyConfig(Strict):
-    """How the repeated blocks are proved. `batching`: one lookup tree and one opening for the whole
-    proof, or one of each a layer."""
+    """How the repeated blocks are proved. `batching`: one lookup tree and one opening for the whole proof (one), one of
+    each a layer (each_layer), or a tree for every `tree_layers` layers and one opening (layer_trees)."""
 
     name: str = "per_layer"
-    batching: Literal["one", "each_layer"] = "one"
+    batching: Literal["one", "each_layer", "layer_trees"] = "one"
+    tree_layers: int = Field(default=1, ge=1)
+
+    def group(self, name: str) -> str:
+        """Of lookups that share a tree: those of the same layers, and all others. `name`: of a tensor, or its scope."""
+        found = re.match(r"layers\.(\d+)\.", name)
+        if self.batching == "one" or not found:
+            return ""
+        apart = self.tree_layers if self.batching == "layer_trees" else 1
+        return f"layers.{int(found[1]) // apart * apart}"
+
+    def opening(self, name: str) -> str:
+        """Of tensors that are opened together."""
+        return self.group(name) if self.batching == "each_layer" else ""
 
 
 NARROWEST, WIDEST = 11, 20  # of commitment rows; digests of up to 2^20 generators are pinned
@@ -115,6 +129,9 @@ class CalibrationConfig(Strict):
 
 
 class Config(Strict):
+    """device: where proofs are made. memory_limit: GiB of its memory that a prover plans with, null for all; the less,
+    the more is computed twice."""
+
     version: int = Field(default=1, ge=1, le=1)
     plugins: tuple[str, ...] = ()
     strategy: StrategyConfig = StrategyConfig()
@@ -124,6 +141,7 @@ class Config(Strict):
     model: ModelConfig = ModelConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    memory_limit: Annotated[int, Field(ge=1)] | None = None
 
 
 def parse(data: Any, where: str) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from zkcore import public
 from zkcore.accumulator import Carried
 from zkcore.backward import Driver, Work
 from zkcore.errors import FormatError, UsageError
+from zkcore.graph.arrays import taken
 from zkcore.graph.model import Weight
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
@@ -91,13 +93,16 @@ def prove(
     if not sequence.generated:
         raise UsageError("there is no answer to prove")
     _check(owner.public, sequence)
-    setup, tools = owner.public.setup, toolbox(cache_dir)
+    setup = owner.public.setup
+    tools = toolbox(cache_dir, setup.parts.config)
     progress("forward")
     graph = setup.graph(sequence)
     system = setup.expand(graph)
-    given = setup.parts.strategy.given(system, passes.witness(graph, owner.weights, progress))
-    given.update(setup.arrange({n: w.numpy() for n, w in owner.weights.items()}))
-    witness = Witness(system, tools.kernels, given, tamper)
+    keep = None if tools.memory is None else committed(system)
+    computed = passes.witness(graph, owner.weights, progress, torch.device(tools.kernels.space.device), keep)
+    given = setup.parts.strategy.given(system, computed)
+    given.update(setup.arrange({n: taken(w) for n, w in owner.weights.items()}))
+    witness = Witness(system, tools.kernels, given, tamper, tools.memory)
     opening = DEFERRED if defer else COMPLETE
     statement = answer_statement(owner.public, system, sequence, nonce, opening)
     channel = ProverChannel(_hedge(owner) + statement.encode())
@@ -113,6 +118,13 @@ def _carried(driver: Driver, proof: bytes) -> Carried | None:
     if driver.pending is None or driver.pending.secret is None:
         return None
     return Carried(Entry(digest(proof), driver.pending.instance()), driver.pending.secret)
+
+
+def committed(system: System) -> Callable[[str], bool]:
+    """Tensors of the forward pass that are committed, whether the system has a layer axis or not: the others are
+    derived when they are read."""
+    names = {t.name for t in system.of_kind("committed")}
+    return lambda name: name in names or _LAYER.sub("layers.", name) in names
 
 
 def _check(commitment: PublicFile, sequence: Sequence) -> None:
@@ -144,11 +156,8 @@ def _hedge(owner: Owner) -> bytes:
 
 def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Rows]]:
     """Weights and blinds; they must belong to the public file beside them."""
-    from zkcore.commitment.layout import Layout
-
     if not path.exists():
         raise UsageError(f"{path}: the private part of the commitment is missing")
-    log_width = commitment.setup.parts.scheme.log_width
     tensors, belongs = _stored(path)
     if belongs.get("public_sha256") != commitment.sha256:
         raise FormatError(f"{path}: it belongs to another public.zkc")
@@ -157,19 +166,17 @@ def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor
     specs, setup = commitment.setup.weights(), commitment.setup
     weights = {n: _unpacked(tensors[f"weight {n}"], w, n) for n, w in setup.shortest().weights().items()}
     blinds = {n: tensors[f"blinds {n}"].numpy() for n in specs}
-    narrow = {n: (w if w.dtype == torch.int8 else w.to(torch.int32)).numpy() for n, w in weights.items()}
-    arranged, secrets = setup.arrange(narrow), {}
+    arranged, secrets = setup.arrange({n: w.numpy() for n, w in weights.items()}), {}
     for name, spec in specs.items():
-        rows = Layout(spec.shape, log_width).rows(arranged[name])
-        secrets[name] = Rows(_NO_REFS, rows, blinds[name], spec.ternary)
+        secrets[name] = Rows(_NO_REFS, arranged[name].reshape(spec.shape), blinds[name], spec.ternary)
     return weights, secrets
 
 
 def _unpacked(stored: torch.Tensor, spec: Weight, name: str) -> torch.Tensor:
-    """int8 if the declared interval fits: the ternary verbs and the witness take it as it is."""
+    """As it was stored, but for ternary weights."""
     if spec.ternary:
         return torch.from_numpy(trits.unpack(stored.numpy(), spec.shape, f"weight {name}"))
-    return stored.long()
+    return stored
 
 
 def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -181,4 +188,5 @@ def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise FormatError(f"{path}: {e}") from None
 
 
+_LAYER = re.compile(r"^layers\.\d+\.")
 _NO_REFS = torch.zeros(0, dtype=torch.int64).numpy()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -17,7 +18,7 @@ from zkcore.commitment.layout import count_rows
 from zkcore.commitment.scheme import Commitment, CommitmentScheme
 from zkcore.config import Config
 from zkcore.errors import FormatError
-from zkcore.field import native
+from zkcore.field import devices
 from zkcore.field.generators import Generators
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
@@ -36,9 +37,16 @@ from zkcore.transcript.transcript import Toolbox, Transcript
 from zkcore.transcript.wire import POINT_BYTES, Rows
 
 
-def toolbox(cache_dir: Path | None) -> Toolbox:
-    kernels = native.load()
-    return Toolbox(kernels, Generators(kernels, cache_dir))
+def toolbox(cache_dir: Path | None, prover: Config | None = None) -> Toolbox:
+    """Verifiers compute on the CPU; a prover where its configuration says."""
+    chosen = devices.choose(prover.device, prover.memory_limit) if prover else devices.choose("cpu")
+    return Toolbox(chosen.kernels, _generators(cast(Any, chosen.kernels), cache_dir), chosen.memory)
+
+
+@cache
+def _generators(kernels: Any, cache_dir: Path | None) -> Generators:
+    """Computed once a process."""
+    return Generators(kernels, cache_dir)
 
 
 @dataclass(frozen=True)
@@ -116,8 +124,9 @@ class Setup:
     def certificate(self) -> System:
         """Every weight lies in its declared interval, to the unit: without that, the overflow analysis has no ground,
         and a ternary weight might be 2."""
-        builder = Builder(self.quantisation.bits.table_bits)
+        builder, batching = Builder(self.quantisation.bits.table_bits), self.parts.config.strategy
         for name, w in self.weights().items():
+            builder.group, builder.opening = batching.group(name), batching.opening(name)
             tensor = builder.weight(name, w.shape, w.lo, w.hi)
             letters = "abcdefgh"[: len(w.shape)]
             builder.within(f"{name}.range", letters, tensor[letters], w.lo, w.hi)

@@ -36,8 +36,8 @@ EXCEPTIONS = {
     ("zkcore.proof", "_temporary"): "names a file to write",
     ("zkcore.transcript.channel", "ProverChannel.blinders"): "the prover's randomness; VerifierChannel has none",
     (
-        "zkcore.graph.arrays",
-        "einsum",
+        "zkcore.field.space",
+        "NumpySpace.einsum",
     ): "the witness's; rounding is excluded, and the order of a product does not matter",
     ("zkcore.models.config_json", "_Rope"): "reads a checkpoint's config.json; a commitment's header has decimal text",
     ("zkcore.models.config_json", "_Config"): "reads a checkpoint's config.json",

@@ -206,7 +206,11 @@ MUTANTS: dict[str, Mutant] = {
         f"{GUARD} and function",
     ),
     "definitions' tree": mutant(
-        "subprotocols/logup_gkr", 'prove_blocks(session, "definitions", blocks)', "None", ATTACKS, "pushforward"
+        "subprotocols/logup_gkr",
+        'prove_blocks(session, f"definitions {group}".strip(), blocks)',
+        "None",
+        ATTACKS,
+        "pushforward",
     ),
     "tlookup equations": mutant(
         "subprotocols/tlookup",

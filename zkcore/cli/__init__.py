@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import NoReturn
 
-from zkcore.cli import attack, reports, serving, studies  # noqa: F401 - they register their commands
+from zkcore.cli import attack, bench, reports, serving, studies  # noqa: F401 - they register their commands
 from zkcore.cli.commands import app
 from zkcore.cli.output import Output
 from zkcore.interrupts import ending

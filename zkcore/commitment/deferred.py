@@ -69,9 +69,8 @@ class Secret:
     value_blind: int
 
     def rows(self, wire: Wire) -> Rows:
-        """The vector as the one row of a committed tensor."""
-        blinds = wire.kernels.from_scalars([self.blind])
-        return Rows(_NO_REFS, self.vector.reshape(1, -1, 4), blinds)
+        """The vector as a committed tensor of one row."""
+        return Rows(_NO_REFS, self.vector, wire.kernels.from_scalars([self.blind]))
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,8 @@ class Pending:
         rows, bases = secret.rows(wire), wire.generators.take("tensor", len(secret.vector))
         if rows.inside is None or rows.blinds is None:
             raise TypeError("the prover must know what it puts off")
-        return wire.kernels.encode(wire.kernels.commit_rows(bases, rows.inside, rows.blinds, wire.fixed))
+        row = rows.inside.reshape(1, -1, 4)
+        return wire.kernels.encode(wire.kernels.commit_rows(bases, row, rows.blinds, wire.fixed))
 
 
 def settle(

@@ -13,16 +13,15 @@ hangs on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening
 from zkcore.errors import ProofRejected
-from zkcore.field.kernels import MODULUS, FieldArray, Sumcheck
+from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck
+from zkcore.field.space import narrow
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial.point import Point, eq
@@ -31,6 +30,9 @@ from zkcore.transcript.rounds import run_rounds, weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
 from zkcore.transcript.wire import POINT_BYTES, Combination, Rows
+
+AT_ONCE = 16  # folded tensors that are held at a time
+POINTS = 512  # column points of one sumcheck: each is two vectors as wide as a row
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ class Hyrax:
     ) -> Commitment:
         layout, wire = Layout(shape, self.log_width), t.wire()
         bases = wire.generators.take("tensor", 1 << self.log_width)
-        rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_compact(make())), ternary)
-        return Commitment(layout, rows)
+        inside = narrow(t.kernels.space.own(make())) if t.proving else None
+        rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_known(inside)), ternary)
+        return Commitment(layout, replace(rows, inside=inside))
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
         layout = Layout(shape, self.log_width)
@@ -80,52 +83,85 @@ class Hyrax:
         return Pending(t.wire(), left.commitment, value, left.point, secret)
 
     def _reduce(self, t: Transcript, openings: Sequence[Opening]) -> _Reduced:
-        """Move all claims to one column point."""
+        """Move all claims to one column point: in parts, if the prover could not hold the folded rows of all."""
+        parts = [self._reduce_part(t, part) for part in _parts(openings)]
+        return parts[0] if len(parts) == 1 else self._join(t, parts)
+
+    def _reduce_part(self, t: Transcript, openings: Sequence[Opening]) -> _Reduced:
         k, gamma = t.kernels, t.challenge("opening batch")
         powers = [pow(gamma, i, MODULUS) for i in range(len(openings))]
         places = [o.commitment.layout.split(o.place) for o in openings]
-        total = weighted([(p, o.value) for p, o in zip(powers, openings, strict=True)])
-        folded, prover = [], None
-        if t.proving:
-            folded = [self._fold(t, o, a) for o, (a, _) in zip(openings, places, strict=True)]
-            prover = self._sumcheck(t, powers, folded, [b for _, b in places])
-        t.error("opening", len(openings) - 1)
-        t.error("opening", 2, self.log_width)
-        rho, final = run_rounds(t.message, t.challenge, total, self.log_width, 2, prover)
-        weights = [p * eq(b, rho) % MODULUS for p, (_, b) in zip(powers, places, strict=True)]
+        columns = [b for _, b in places]
+        folded = self._fold_groups(t, openings, powers) if t.proving else {}
+        rho, final = self._move(t, powers, [o.value for o in openings], folded)
+        at = {b: eq(b, rho) for b in dict.fromkeys(columns)}
+        weights = [p * at[b] % MODULUS for p, b in zip(powers, columns, strict=True)]
         scalars = [
-            k.eq_table(a, w)[o.commitment.layout.row_ids]
+            k.space.take(k.eq_table(a, w), o.commitment.layout.row_ids)
             for (a, _), w, o in zip(places, weights, openings, strict=True)
         ]
         secret = None
         if t.proving:
-            vector = k.combine(list(zip(weights, folded, strict=True)), 0, 1 << self.log_width)
-            secret = vector, sum(k.dot(_blinds(o), s) for o, s in zip(openings, scalars, strict=True)) % MODULUS
+            vector = k.combine([(at[b], f) for b, f in folded.items()], 0, 1 << self.log_width)
+            blinds = [k.space.own(_blinds(o)) for o in openings]
+            secret = vector, sum(k.dot(b, s) for b, s in zip(blinds, scalars, strict=True)) % MODULUS
         commitment = Combination([(o.commitment.rows.refs, s) for o, s in zip(openings, scalars, strict=True)])
         return _Reduced(commitment, rho, final, secret)
 
-    def _fold(self, t: Transcript, opening: Opening, row_point: Point) -> FieldArray:
-        """[2^log_width, 4]: the rows combined at the claim's row point."""
-        layout, rows = opening.commitment.layout, opening.commitment.rows
-        if rows.inside is None:
-            raise TypeError("the prover must know what it opens")
-        k, width = t.kernels, 1 << layout.columns
-        fold = k.contract_ternary if rows.ternary else k.contract
-        folded = fold(rows.inside, 1, width, k.eq_table(row_point)[layout.row_ids])
-        return arrays.pad_to(folded, (1 << self.log_width,))
+    def _join(self, t: Transcript, parts: Sequence[_Reduced]) -> _Reduced:
+        """What is left of the parts are claims on vectors inside known combinations: once more the same."""
+        k, gamma, size = t.kernels, t.challenge("opening batch"), 1 << self.log_width
+        powers = [pow(gamma, i, MODULUS) for i in range(len(parts))]
+        secrets = [p.secret for p in parts if p.secret is not None]
+        folded = {}
+        for p, c in zip(powers, parts, strict=True):
+            if c.secret:
+                folded[c.point] = k.combine([(p, c.secret[0])], 0, size)
+        rho, final = self._move(t, powers, [c.value for c in parts], folded)
+        weights = [p * eq(c.point, rho) % MODULUS for p, c in zip(powers, parts, strict=True)]
+        received = [
+            (refs, k.combine([(w, scalars)], 0, len(scalars)))
+            for w, c in zip(weights, parts, strict=True)
+            for refs, scalars in c.commitment.received
+        ]
+        secret = None
+        if t.proving:
+            vector = k.combine(list(zip(weights, (v for v, _ in secrets), strict=True)), 0, size)
+            secret = vector, sum(w * blind for w, (_, blind) in zip(weights, secrets, strict=True)) % MODULUS
+        return _Reduced(Combination(received), rho, final, secret)
 
-    def _sumcheck(
-        self, t: Transcript, powers: Sequence[int], folded: Sequence[FieldArray], columns: Sequence[Point]
-    ) -> Sumcheck:
-        """Claims at one column point share an eq table."""
-        k, tables, terms = t.kernels, [], []
-        groups: dict[Point, list[tuple[int, FieldArray]]] = {}
-        for p, f, b in zip(powers, folded, columns, strict=True):
-            groups.setdefault(b, []).append((p, f))
-        for point, mine in groups.items():
-            tables += [k.combine(mine, 0, 1 << self.log_width), k.eq_table(point)]
-            terms.append((1, (len(tables) - 2, len(tables) - 1)))
-        return k.sumcheck(tables, terms, 2)
+    def _move(
+        self, t: Transcript, powers: Sequence[int], values: Sequence[Number], folded: Mapping[Point, FieldArray]
+    ) -> tuple[Point, Number]:
+        """The rounds that move sum of power * value to one point."""
+        t.error("opening", len(values) - 1)
+        t.error("opening", 2, self.log_width)
+        total = weighted(list(zip(powers, values, strict=True)))
+        return run_rounds(t.message, t.challenge, total, self.log_width, 2, _sumcheck(t.kernels, folded))
+
+    def _fold_groups(
+        self, t: Transcript, openings: Sequence[Opening], powers: Sequence[int]
+    ) -> dict[Point, FieldArray]:
+        """By column point: the sum of power * (the rows combined at the claim's row point), [2^log_width, 4]."""
+        groups: dict[Point, list[tuple[int, Opening, Point]]] = {}
+        for power, opening in zip(powers, openings, strict=True):
+            rows, columns = opening.commitment.layout.split(opening.place)
+            groups.setdefault(columns, []).append((power, opening, rows))
+        return {columns: self._fold_group(t.kernels, own) for columns, own in groups.items()}
+
+    def _fold_group(self, k: Kernels, claims: Sequence[tuple[int, Opening, Point]]) -> FieldArray:
+        """A few at a time: folded rows are large."""
+        size, total = 1 << self.log_width, list[tuple[int, FieldArray]]()
+        for start in range(0, len(claims), AT_ONCE):
+            some = [(p, self._fold(k, o, a)) for p, o, a in claims[start : start + AT_ONCE]]
+            total = [(1, k.combine(total + some, 0, size))]
+        return total[0][1]
+
+    def _fold(self, k: Kernels, opening: Opening, row_point: Point) -> FieldArray:
+        """[2^log_width, 4]: the rows combined at the claim's row point."""
+        rows = opening.commitment.rows
+        folded = opening.commitment.layout.fold(k, k.space.own(_known(rows.inside)), row_point, rows.ternary)
+        return arrays.pad_to(folded, (1 << self.log_width,))
 
     def _inner_product(self, t: Transcript, left: _Reduced) -> None:
         """<vector, eq(point)> = value inside the commitment; the value is pinned, not shown."""
@@ -136,18 +172,34 @@ class Hyrax:
         inner_product.prove(wire, "opening", instance)
 
 
+def _parts(openings: Sequence[Opening]) -> list[list[Opening]]:
+    """In order, each with POINTS column points at most."""
+    parts: list[list[Opening]] = [[]]
+    points: set[Point] = set()
+    for opening in openings:
+        points.add(opening.commitment.layout.split(opening.place)[1])
+        if len(points) > POINTS:
+            parts.append([])
+            points = {opening.commitment.layout.split(opening.place)[1]}
+        parts[-1].append(opening)
+    return parts
+
+
+def _known(inside: Array | None) -> Array:
+    if inside is None:
+        raise TypeError("the prover must know what it opens")
+    return inside
+
+
 def _blinds(opening: Opening) -> FieldArray:
     if opening.commitment.rows.blinds is None:
         raise TypeError("the prover must know what it opens")
     return opening.commitment.rows.blinds
 
 
-def _compact(array: Array) -> Array:
-    """The narrowest integer type: rows are kept until the opening."""
-    if arrays.is_field(array):
-        return array
-    for dtype in (np.int8, np.int16, np.int32):
-        info = np.iinfo(dtype)
-        if array.size == 0 or (array.min() >= info.min and array.max() <= info.max):
-            return array.astype(dtype)
-    return array
+def _sumcheck(k: Kernels, folded: Mapping[Point, FieldArray]) -> Sumcheck | None:
+    """Claims at one column point share an eq table."""
+    if not folded:
+        return None
+    tables = [table for point, own in folded.items() for table in (own, k.eq_table(point))]
+    return k.sumcheck(tables, [(1, (i, i + 1)) for i in range(0, len(tables), 2)], 2)

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkcore.claim import Place
-from zkcore.field.kernels import contiguous
+from zkcore.field import space
+from zkcore.field.kernels import FieldArray, Kernels
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
-from zkcore.polynomial.point import Point, join, num_vars, total_vars
+from zkcore.polynomial import multilinear
+from zkcore.polynomial.point import Point, join, num_vars, padded, split, total_vars
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,40 @@ class Layout:
             below += num_vars(n)
         return tuple(reversed(out))
 
+    def fold(self, kernels: Kernels, array: Array, row_point: Point, ternary: bool = False) -> FieldArray:
+        """[2^columns, 4]: the rows combined at a point. `array` is the tensor as it is kept, padded or not; `ternary`:
+        it is declared to be."""
+        axis, inside = self._cut
+        before, letters = self.shape[:axis], "abcdefghijkl"[: len(self.shape)]
+        outer = dict(zip(letters[:axis], split(row_point[: total_vars(before)], before), strict=True))
+        left, _ = multilinear.bind(kernels, array, letters, outer, ternary)
+        rest = padded(self.shape[axis:])
+        if len(row_point) > total_vars(before):
+            have, step = arrays.shape_of(left), 1 << inside
+            blocks = -(-have[0] // step)
+            left = arrays.pad_to(left, (blocks * step, *have[1:]))
+            cells = left.reshape(blocks, step, *have[1:], *((4,) if arrays.is_field(left) else ()))
+            names = "z" + letters[: len(have)]
+            left, _ = multilinear.bind(kernels, cells, names, {"z": row_point[total_vars(before) :]}, ternary)
+            rest = (step, *rest[1:])
+        made = arrays.pad_to(left, rest)
+        return space.flat(made) if arrays.is_field(made) else kernels.from_ints(space.flat(made))
+
+    @cached_property
+    def _cut(self) -> tuple[int, int]:
+        """The axis within which rows end (all axes before it only number rows), and log2 of its cells in one row."""
+        below = total_vars(self.shape)
+        for axis, n in enumerate(self.shape):
+            below -= num_vars(n)
+            if below <= self.columns:
+                return axis, min(self.columns - below, num_vars(n))
+        return len(self.shape), 0
+
     def rows(self, array: Array) -> Array:
         """[rows, 2^columns] or [rows, 2^columns, 4]."""
         tail = (4,) if arrays.is_field(array) else ()
         held = array[tuple(slice(0, n) for n in self.stored)]
-        return contiguous(arrays.pad_to(held, self.stored)).reshape(-1, 1 << self.columns, *tail)
+        return space.contiguous(arrays.pad_to(held, self.stored)).reshape(-1, 1 << self.columns, *tail)
 
     def split(self, place: Place) -> tuple[Point, Point]:
         """(row point, column point); the latter has the scheme's full width, zeros first."""

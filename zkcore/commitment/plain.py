@@ -36,7 +36,11 @@ class Plain:
         self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
     ) -> Commitment:
         layout = Layout(shape, self.log_width)
-        numbers = _wire(t).scalars(label, 1 << layout.columns, lambda: _scalars(t, layout.rows(make())))
+
+        def scalars() -> list[int]:
+            return _scalars(t, layout.rows(t.kernels.space.own(make())))
+
+        numbers = _wire(t).scalars(label, 1 << layout.columns, scalars)
         return Commitment(layout, Rows(NO_POINTS, t.kernels.from_scalars(numbers)))
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
@@ -64,7 +68,7 @@ def _wire(t: Transcript) -> Wire:
 def _scalars(t: Transcript, rows: Array) -> list[int]:
     if arrays.is_field(rows):
         return t.kernels.to_scalars(rows)
-    return [int(v) % MODULUS for v in rows.ravel()]
+    return [v % MODULUS for v in t.kernels.space.host(rows).reshape(-1).tolist()]
 
 
 def _inside(rows: Rows) -> Column:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Commitment:
-    """A committed tensor; the prover's `rows` also hold what is inside."""
+    """A committed tensor. On the prover, `rows.inside` is the tensor, of any shape from the real one to the padded."""
 
     layout: Layout
     rows: Rows

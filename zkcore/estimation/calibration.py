@@ -58,10 +58,13 @@ def _array_prices(k: Kernels) -> dict[str, Price]:
     def cube(n: int) -> NDArray[np.int64]:
         return np.ones((4, n, n), dtype=np.int64)
 
+    def affine(n: int) -> object:
+        return arrays.affine(k, two, [cube(n)] * 2, "htd", (4, n, n), (4, n, n))
+
     two = Expr(((1, "a", "htd"), (-4, "b", "htd")), 5)
     return {
         "einsum": _line(4, 64, lambda n: 4 * n**3, lambda n: arrays.einsum(k, "hti,htj->htij", [cube(n), cube(n)])),
-        "affine": _line(4, 128, lambda n: 8 * n**2, lambda n: arrays.affine(k, two, [cube(n)] * 2, "htd", (4, n, n))),
+        "affine": _line(4, 128, lambda n: 8 * n**2, affine),
         "copies": _line(4, 256, lambda n: 32 * n**2, lambda n: np.pad(cube(n)[:, 1:], [(0, 0), (0, 1), (0, 0)])),
     }
 

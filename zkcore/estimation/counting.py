@@ -16,6 +16,7 @@ from zkcore.estimation.blank import Blank, Meter, blank
 from zkcore.estimation.counting_sumcheck import CountingSumcheck, CountingTree
 from zkcore.estimation.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Leaves, Points, Term
+from zkcore.field.space import NUMPY, Space
 
 CENTRE = 1 / 8  # share of a function's table that bell-shaped values fall into
 
@@ -31,6 +32,8 @@ class CountingFixedBase:
 
 class CountingKernels:
     """Implements Kernels."""
+
+    space: Space = NUMPY
 
     def __init__(self, meter: Meter, threads: int = 1) -> None:
         self.meter, self.tally, self._threads = meter, Tally(), threads

@@ -104,8 +104,7 @@ def _adopt(setup: Setup, t: Transcript, kernels: CountingKernels, w: Weight) -> 
     scheme = setup.parts.scheme
     layout = Layout(w.shape, scheme.log_width)
     count = len(layout.row_ids)
-    kind = np.int8 if w.ternary else np.int32
-    inside = blank(kernels.meter, (count, 1 << layout.columns), kind, (w.lo, w.hi))
+    inside = blank(kernels.meter, w.shape, np.int8 if w.ternary else np.int32, (w.lo, w.hi))
     secret = Rows(layout.row_ids[:0], inside, kernels.field_array((count,)), w.ternary)
     return scheme.adopt(t, w.shape, bytes(POINT_BYTES * count), secret)
 

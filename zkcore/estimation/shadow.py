@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
@@ -15,6 +15,7 @@ from zkcore.field.kernels import Points
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
+from zkcore.polynomial.boxes import Box, whole
 from zkcore.polynomial.point import padded
 from zkcore.relation import Expr, Relation
 from zkcore.transcript.channel import DryChannel
@@ -91,10 +92,10 @@ class ShapeWitness(Witness):
     def _blank(self, shape: tuple[int, ...], interval: tuple[int, int]) -> Blank:
         return blank(self._meter, shape, np.int64, interval)
 
-    def affine(self, expr: Expr, letters: str) -> Array:
+    def affine(self, expr: Expr, letters: str, shape: Sequence[int] | None = None) -> Array:
         """A lookup's column: in an honest proof its entries are in the table."""
         size = {x: k for _, n, a in expr.terms for x, k in zip(a, self.system.tensors[n].shape, strict=True)}
-        cube = padded([size[x] for x in letters])
+        cube = padded([size[x] for x in letters]) if shape is None else tuple(shape)
         for _, name, _ in expr.terms:
             self.array(name)
         total = self._blank(cube, (0, 0))
@@ -102,17 +103,17 @@ class ShapeWitness(Witness):
         self._blank(cube, (0, 0))  # coefficient * array, before it is added: a moment's memory
         return total
 
-    def selector(self, relation: Relation) -> Array:
-        made = self.indicator(self.system.domain(relation))
+    def selector(self, relation: Relation, box: Box | None = None) -> Array:
+        made = self.indicator(box or whole(self.system.domain(relation)))
         made.filled *= self._share(relation.mask)
         return made
 
-    def indicator(self, shape: tuple[int, ...]) -> Blank:
-        cube = padded(shape)
-        return blank(self._meter, cube, np.int8, (0, 1), prod(shape) / prod(cube))
+    def indicator(self, box: Box) -> Blank:
+        real = prod(s.stop - s.start for s in box.slices)
+        return blank(self._meter, box.size, np.int8, (0, 1), real / prod(box.size))
 
     def rows(self, relation: Relation) -> Array:
-        index = self.affine(relation.exprs[0], relation.spec)
+        index = self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
         return self._blank(index.shape, (0, relation.table.size - 1 if relation.table else 0))
 
 

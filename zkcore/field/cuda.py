@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import zkcore._engine as _engine
+from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_curve import NativeFixedBase
-from zkcore.field.native_field import NativeSumcheck, _pack, _reduced, _unpack
+from zkcore.field.native_field import _pack, _reduced
+from zkcore.field.space import Space
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +33,7 @@ _TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnT
 
 def missing() -> str | None:
     """Why there is no GPU to compute on, or None."""
-    if not _engine.has_cuda():
+    if not hasattr(_engine, "cuda"):
         return "the engine was built without CUDA"
     reason: str | None = _engine.cuda.missing()
     if reason is None:
@@ -41,34 +43,16 @@ def missing() -> str | None:
     return reason
 
 
-class CudaSumcheck(NativeSumcheck):
-    def __init__(self, state: Any, inputs: object) -> None:
-        super().__init__(state)
-        self._inputs = inputs  # they must outlive the state, which points into them
-
-
-class CudaFractionTree:
-    def __init__(self, tree: Any, inputs: object) -> None:
-        self._tree, self._inputs = tree, inputs
-
-    def root(self) -> tuple[int, int]:
-        p, q = _unpack(self._tree.root())
-        return p, q
-
-    def layer(self, depth: int, point: Sequence[int], batch: int) -> CudaSumcheck:
-        return CudaSumcheck(self._tree.layer(depth, _pack(point), _reduced(batch)), self._inputs)
-
-
 class CudaFixedBase:
     """Combines on the host; the first base's multiples lie on the device, for the blinds of commitments."""
 
     def __init__(self, kernels: CudaKernels, points: Data) -> None:
         self.host = NativeFixedBase(kernels.to_host(points))
         self.table = kernels.to_device(self.host.tables.table())
-        self._kernels = kernels
 
-    def combine(self, scalars: Sequence[int]) -> Tensor:
-        return self._kernels.to_device(self.host.combine(scalars))
+    def combine(self, scalars: Sequence[int]) -> Any:
+        """On the host: what follows is its encoding, there too."""
+        return self.host.combine(scalars)
 
 
 class CudaKernels:
@@ -77,11 +61,14 @@ class CudaKernels:
     def __init__(self, device: int | None = None, memory_limit: int | None = None) -> None:
         import torch
 
+        from zkcore.field.torch_space import KernelSpace
+
         self._torch = torch
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
         self.memory_limit = memory_limit
         self._host = NativeKernels()
         self._moved = 0
+        self.space: Space = KernelSpace(self.device, self.to_device, self.to_host)
         _engine.cuda.set_allocator(self._allocate, self._release)
 
     # ---- memory

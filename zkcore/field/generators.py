@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zkcore.field.kernels import CurveKernels, Points
+from zkcore.field.kernels import Kernels, Points
 
 DOMAIN = b"ZKCORE-V1-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_"
 
@@ -33,7 +33,7 @@ class Generators:
     """`take(purpose, n)`: the first n generators of a purpose. A directory may hold a cache; it is believed only where
     its digest is pinned in the source, and everything else is computed anew."""
 
-    def __init__(self, kernels: CurveKernels, cache_dir: Path | None = None) -> None:
+    def __init__(self, kernels: Kernels, cache_dir: Path | None = None) -> None:
         self._kernels, self._dir = kernels, cache_dir
         self._held: dict[str, Points] = {}
 
@@ -53,9 +53,9 @@ class Generators:
         except OSError:
             data = b""
         if hashlib.sha256(data).hexdigest() == pinned:
-            return np.frombuffer(data, dtype=np.uint64).reshape(count, 12).copy()
+            return self._kernels.space.own(np.frombuffer(data, dtype=np.uint64).reshape(count, 12).copy())
         points = self.compute(purpose, count)
-        _store(path, points.tobytes())
+        _store(path, self._kernels.space.host(points).tobytes())
         return points
 
     def compute(self, purpose: str, count: int) -> Points:

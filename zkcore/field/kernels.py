@@ -1,4 +1,4 @@
-"""What an engine can do, as a contract: `native` (C++) and `reference` (plain integers) implement it.
+"""What an engine can do, as a contract: `native` (C++), `cuda` and `reference` (plain integers) implement it.
 
 Data, everywhere in zkcore:
 
@@ -8,18 +8,21 @@ Data, everywhere in zkcore:
 * points        numpy uint64 [n, 12]: affine x then y, Montgomery form (factor 2^384) of Fq; infinity is all zeros
 
 A column is an integer array or a field array: verbs that take columns take both and never ask the caller to expand
-integers first. All arrays are C-contiguous. One variable order for all: the FIRST coordinate of a point binds the MOST
-significant bit of the index. Verbs know no transcript and draw no randomness.
+integers first. All arrays are C-contiguous; kernels of a device have torch tensors in their place (space.py). One
+variable order for all: the FIRST coordinate of a point binds the MOST significant bit of the index. Verbs know no
+transcript and draw no randomness.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from zkcore.field.space import Space
 
 MODULUS = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 
@@ -28,19 +31,6 @@ IntArray: TypeAlias = NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] |
 Column: TypeAlias = FieldArray | IntArray
 Points: TypeAlias = NDArray[np.uint64]
 Term: TypeAlias = tuple[int, tuple[int, ...]]
-AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
-
-
-def contiguous(array: AnyArray) -> AnyArray:
-    """Row-major in memory, as verbs want their arrays; what is, is not copied."""
-    return array if array.flags.c_contiguous else array.copy()
-
-
-def is_ternary(column: NDArray[Any]) -> bool:
-    """Whether the ternary verbs take it; of a device, too."""
-    if str(column.dtype) not in ("int8", "torch.int8"):
-        return False
-    return prod(column.shape) == 0 or bool(column.min() >= -1 and column.max() <= 1)
 
 
 class Sumcheck(Protocol):
@@ -182,7 +172,10 @@ class CurveKernels(Protocol):
 
 
 class Kernels(FieldKernels, CurveKernels, Protocol):
-    """Both halves, and what they have counted."""
+    """Both halves, where their arrays live, and what they have counted."""
+
+    @property
+    def space(self) -> Space: ...
 
     def counters(self) -> dict[str, int]:
         """Work done by this process: `field_mults`, `group_adds` (additions and doublings), counted not timed."""

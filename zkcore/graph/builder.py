@@ -21,10 +21,12 @@ Mask = tuple[Tensor, str]  # a public tensor of zeros and ones, and its axes' le
 
 class Builder:
     """Collects tensors and relations. `scope` prefixes the names an op gives. `virtual_outputs`: the lookup argument
-    keeps function values virtual; otherwise they are committed and looked up with their index."""
+    keeps function values virtual; otherwise they are committed and looked up with their index. `group`: relations of a
+    group share their lookups' trees; `opening`: tensors of a group are opened together."""
 
     def __init__(self, table_bits: int, virtual_outputs: bool = True) -> None:
-        self.table_bits, self.virtual_outputs, self.scope, self.group = table_bits, virtual_outputs, "", ""
+        self.table_bits, self.virtual_outputs, self.scope = table_bits, virtual_outputs, ""
+        self.group = self.opening = ""
         self.tensors: dict[str, Tensor] = {}
         self.relations: list[Relation] = []
         self.publics: dict[str, PublicTensor] = {}
@@ -54,11 +56,11 @@ class Builder:
 
     def weight(self, name: str, shape: tuple[int, ...], lo: int, hi: int) -> Tensor:
         """Committed with the model, and proved there to lie in its interval."""
-        return self.add(Tensor(name, shape, "weight", lo, hi, group=self.group))
+        return self.add(Tensor(name, shape, "weight", lo, hi, group=self.opening))
 
     def committed(self, name: str, shape: tuple[int, ...], lo: int, hi: int) -> Tensor:
         self._duties[name] = (lo, hi)
-        return self.add(Tensor(name, shape, "committed", lo, hi, group=self.group))
+        return self.add(Tensor(name, shape, "committed", lo, hi, group=self.opening))
 
     def _define(self, name: str, shape: Sequence[int], lo: int, hi: int, clean: bool) -> Tensor:
         return self.add(Tensor(name, tuple(shape), "virtual", lo, hi, clean))

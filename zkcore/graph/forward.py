@@ -27,8 +27,8 @@ def reals(node: Node, inputs: Mapping[str, TorchTensor]) -> Mapping[str, TorchTe
 @dataclass
 class Run:
     """One forward pass. `publics`: position axes flattened to one. `cache`: K and V of earlier positions, extended in
-    place. `keep`: which tensors stay in `store` (a generator keeps none of the layers'). `entered`: told of each stage
-    of the graph, with the number of those before it."""
+    place. `keep`: which tensors stay in `store` (a generator keeps none of the layers'); `finish`: in which form.
+    `entered`: told of each stage of the graph, with the number of those before it."""
 
     graph: ModelGraph
     weights: Mapping[str, TorchTensor]
@@ -36,6 +36,7 @@ class Run:
     method: Method = integers
     cache: Store | None = None
     keep: Callable[[str], bool] = lambda name: True
+    finish: Callable[[TorchTensor], TorchTensor] = lambda value: value
     store: Store = field(default_factory=dict)
     entered: Callable[[int, str], None] = lambda count, scope: None
 
@@ -57,7 +58,7 @@ class Run:
                 if last and scope == "" and last.name in local:
                     return local[last.name]
             carry = self._resolve(stage.out, scope, local, carry)
-            self.store.update({scope + n: v for n, v in local.items() if self.keep(scope + n)})
+            self.store.update({scope + n: self.finish(v) for n, v in local.items() if self.keep(scope + n)})
         if carry is None:
             raise TypeError("an empty graph")
         return carry
@@ -91,4 +92,7 @@ class Run:
             return self.publics[ref.name]
         if ref.kind == "weight":
             return self.weights[scope + ref.name] if scope + ref.name in self.weights else self.weights[ref.name]
-        return local[ref.name] if ref.name in local else self.store[ref.name]
+        if ref.name in local:
+            return local[ref.name]
+        kept = self.store[ref.name]
+        return kept if kept.is_floating_point() else kept.long()

@@ -2,36 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
-from zkcore.field.kernels import FieldKernels
+from zkcore.field.kernels import Kernels
+from zkcore.field.space import narrow
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.rules import Entry
 from zkcore.graph.system import System
+from zkcore.polynomial.boxes import Box, whole
 from zkcore.polynomial.point import padded
-from zkcore.relation import Expr, Relation
+from zkcore.relation import Expr, Relation, Table
 
+SMALL = 1 << 20  # bytes: what is smaller is always kept
+AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
 
 class Witness:
-    """`given`: what ops computed, weights included. `tamper`: for attacks; {tensor: f(array, witness)}."""
+    """`given`: what ops computed, weights included. `tamper`: for attacks; {tensor: f(array, witness)}. `memory`: bytes
+    of virtual tensors that are kept at most; the others are derived again when they are read again. With a limit
+    arrays are of the narrowest type."""
 
     def __init__(
-        self, system: System, kernels: FieldKernels, given: Mapping[str, Array], tamper: Tamper | None = None
+        self,
+        system: System,
+        kernels: Kernels,
+        given: Mapping[str, Array],
+        tamper: Tamper | None = None,
+        memory: int | None = None,
     ) -> None:
         self.system, self.kernels, self._tamper = system, kernels, dict(tamper or {})
         self._given, self._arrays = dict(given), dict[str, Array]()
         self._makers = {out: (r, k) for r in system.relations for k, out in enumerate(r.outs, 1)}
+        self._memory, self._passing = memory, dict[str, int]()
+        self._tables: dict[tuple[str, int], Array] = {}
 
     def array(self, name: str) -> Array:
+        if name in self._passing:  # the last to be read is the last to go
+            self._passing[name] = self._passing.pop(name)
         if name not in self._arrays:
             made = self._make(name)
-            self._arrays[name] = self._tamper[name](made, self) if name in self._tamper else made
+            made = self._tamper[name](made, self) if name in self._tamper else made
+            if self._memory is None:
+                self._arrays[name] = made
+            else:
+                self._keep(name, narrow(made), self._memory)
         return self._arrays[name]
+
+    def _keep(self, name: str, array: Array, memory: int) -> None:
+        """Make room for it first."""
+        self._arrays[name] = array
+        size = prod(array.shape) * array.dtype.itemsize
+        tensor = self.system.tensors.get(name)
+        if size < SMALL or tensor is None or tensor.kind != "virtual":
+            return
+        self._passing[name] = size
+        while sum(self._passing.values()) > memory and len(self._passing) > AT_ONCE:
+            oldest = next(iter(self._passing))
+            del self._passing[oldest], self._arrays[oldest]
+
+    def release(self) -> None:
+        """Nothing derived will be read again."""
+        for name in self._passing:
+            del self._arrays[name]
+        self._passing.clear()
 
     def put(self, name: str, array: Array) -> None:
         """A column committed in mid-protocol."""
@@ -39,23 +77,26 @@ class Witness:
 
     def _make(self, name: str) -> Array:
         if name in self._given:
-            return np.asarray(self._given[name]).reshape(self._shape(name, self._given[name]))
+            array = self.kernels.space.own(self._given[name])
+            return array.reshape(self._shape(name, array))
         if name in self.system.publics:
-            return self.system.publics[name].array()
+            public = self.system.publics[name].array()
+            return self.kernels.space.own(public if self._memory is None else narrow(public))
         digit = self.system.digits.get(name)
         if isinstance(digit, Entry):
             return self._derive(digit.relation, digit.column)
         if digit:
-            value = self._real(self.affine(digit.expr, digit.letters), self.system.tensors[name].shape)
-            return self._digit(value, digit.shift, digit.bits)
+            return self._digit(
+                self.affine(digit.expr, digit.letters, self.system.tensors[name].shape), digit.shift, digit.bits
+            )
         relation, column = self._makers[name]
         return self._derive(relation, column)
 
     def _shape(self, name: str, array: Array) -> tuple[int, ...]:
         shape = self.system.tensors[name].shape
-        if np.asarray(array).size == int(np.prod(shape)) and not arrays.is_field(array):
+        if prod(array.shape) == prod(shape) and not arrays.is_field(array):
             return shape
-        return array.shape
+        return tuple(array.shape)
 
     def _digit(self, value: Array, shift: int, bits: int) -> Array:
         if arrays.is_field(value):
@@ -63,57 +104,66 @@ class Witness:
             return arrays.from_objects(self.kernels, (objects >> shift) % (1 << bits))
         return (value >> shift) & ((1 << bits) - 1)
 
-    def _real(self, array: Array, shape: tuple[int, ...]) -> Array:
-        return np.ascontiguousarray(array[tuple(slice(0, n) for n in shape)])
-
     def _derive(self, relation: Relation, column: int) -> Array:
         if relation.kind == "einsum":
             return arrays.einsum(self.kernels, relation.spec, [self.array(n) for n, _ in relation.reads()])
         if relation.kind == "linear":
-            return self._real(self.affine(relation.exprs[0], relation.spec), self.system.domain(relation))
-        table = relation.table
-        if table is None:
+            return self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
+        if relation.table is None:
             raise TypeError(f"{relation.name} defines nothing")
-        shape = self.system.domain(relation)
-        rows = self._real(self.rows(relation), shape)
-        return table.columns[column][rows] * self._real(self.selector(relation), shape)
+        chosen = self.chosen(relation)
+        values = self.kernels.space.take(self.entries(relation.table, column), self.rows(relation))
+        return values if chosen is None else values * chosen
 
-    def affine(self, expr: Expr, letters: str) -> Array:
-        """An affine expression over the padded domain of `letters`."""
+    def entries(self, table: Table, column: int) -> Array:
+        """A table's column, where the kernels are."""
+        key = table.name, column
+        if key not in self._tables:
+            self._tables[key] = self.kernels.space.own(table.columns[column])
+        return self._tables[key]
+
+    def affine(self, expr: Expr, letters: str, shape: Sequence[int] | None = None) -> Array:
+        """An affine expression over a domain of `shape`, the padded one if there is none given."""
         size = {x: k for _, n, a in expr.terms for x, k in zip(a, self.system.tensors[n].shape, strict=True)}
-        inputs = [self.array(n) for _, n, _ in expr.terms]
-        return arrays.affine(self.kernels, expr, inputs, letters, [size[x] for x in letters])
+        inputs, real = [self.array(n) for _, n, _ in expr.terms], [size[x] for x in letters]
+        return arrays.affine(self.kernels, expr, inputs, letters, real, padded(real) if shape is None else shape)
 
-    def selector(self, relation: Relation) -> Array:
-        """[padded domain] 1 at the cells a lookup speaks about: real, and inside its mask."""
-        return selector(self.system, relation, self.array(relation.mask) if relation.mask else None)
+    def chosen(self, relation: Relation) -> Array | None:
+        """[real domain] 1 inside a lookup's mask; None if it has none."""
+        if relation.mask is None:
+            return None
+        laid = arrays.spread(self.array(relation.mask), relation.mask_letters, relation.spec)
+        return self.kernels.space.broadcast(laid, self.system.domain(relation))
 
-    def indicator(self, shape: tuple[int, ...]) -> Array:
-        """[padded shape] int8: 1 at the real cells."""
-        out = np.zeros(padded(shape), dtype=np.int8)
-        out[tuple(slice(0, n) for n in shape)] = 1
+    def selector(self, relation: Relation, box: Box | None = None) -> Array:
+        """[box.size] 1 at the cells of a box that a lookup speaks about: real, and inside its mask."""
+        box, chosen = box or whole(self.system.domain(relation)), self.chosen(relation)
+        out = self.indicator(box)
+        if chosen is not None:
+            out[_real(box)] = chosen[box.slices]
+        return out
+
+    def indicator(self, box: Box) -> Array:
+        """[box.size] int8: 1 at the real cells."""
+        out = self.kernels.space.zeros(box.size, "int8")
+        out[_real(box)] = 1
         return out
 
     def rows(self, relation: Relation) -> Array:
-        """[padded domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will
-        suit them as well as any, since no multiplicity can make it right."""
+        """[real domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will suit
+        them as well as any, since no multiplicity can make it right."""
         if relation.table is None:
             raise TypeError(f"{relation.name} is no lookup")
-        index = self.affine(relation.exprs[0], relation.spec)
+        index = self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
         if arrays.is_field(index):
-            index = np.where(np.abs(o := arrays.to_objects(self.kernels, index)) < 1 << 60, o, -1).astype(np.int64)
+            outside = relation.table.first - 1
+            wide = [int(v) for v in arrays.to_objects(self.kernels, index).flat]
+            objects = [v if abs(v) < 1 << 60 else outside for v in wide]
+            index = self.kernels.space.own(np.array(objects, dtype=np.int64).reshape(arrays.shape_of(index)))
         row = index - relation.table.first
-        return np.where((row >= 0) & (row < relation.table.size), row, 0)
+        return row * ((row >= 0) & (row < relation.table.size))
 
 
-def selector(system: System, relation: Relation, mask: Array | None) -> Array:
-    """[padded domain] int8."""
-    real = system.domain(relation)
-    out = np.zeros(padded(real), dtype=np.int8)
-    inner = tuple(slice(0, n) for n in real)
-    if mask is None:
-        out[inner] = 1
-    else:
-        laid = arrays.spread(mask, relation.mask_letters, relation.spec)
-        out[inner] = np.broadcast_to(laid, real)
-    return out
+def _real(box: Box) -> tuple[slice, ...]:
+    """A box's real cells, counted from its corner."""
+    return tuple(slice(0, s.stop - s.start) for s in box.slices)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 
@@ -12,17 +13,19 @@ from zkcore.graph.forward import Run, Store, integers, reals
 from zkcore.graph.model import ModelGraph
 from zkcore.models.family import Architecture, ModelFamily, Ops, Sequence
 from zkcore.models.quantisation import Quantisation
+from zkcore.ops import exact
 from zkcore.progress import Progress, layer, silent
 
 Weights = Mapping[str, torch.Tensor]
+HOST = torch.device("cpu")
 BY_POSITION = ("cos", "sin", "places")  # public tensors that say what depends on a position alone
 
 
-def publics(graph: ModelGraph, real: bool = False) -> Store:
+def publics(graph: ModelGraph, real: bool = False, device: torch.device = HOST) -> Store:
     """The graph's public tensors as a forward pass reads them: position axes flattened, unscaled if `real`."""
     out = {}
     for name, source in graph.publics.items():
-        values = torch.from_numpy(source.array())
+        values = torch.from_numpy(source.array()).to(device)
         if real:
             values = values.double() * 2.0**-source.scale_bits
         if name in ("tokens", *BY_POSITION):
@@ -33,14 +36,41 @@ def publics(graph: ModelGraph, real: bool = False) -> Store:
     return out
 
 
-def witness(graph: ModelGraph, weights: Weights, progress: Progress = silent) -> Store:
-    """Every tensor that ops compute, in integers."""
+def witness(
+    graph: ModelGraph,
+    weights: Weights,
+    progress: Progress = silent,
+    device: torch.device = HOST,
+    keep: Callable[[str], bool] | None = None,
+) -> Store:
+    """Every tensor that ops compute, in integers; or those that `keep` names, in the narrowest ones. Weights are moved
+    to the device one at a time."""
     total = graph.layers + 2
 
     def entered(count: int, scope: str) -> None:
         progress("forward", layer(scope, graph.layers), count, total)
 
-    return Run(graph, weights, publics(graph), integers, entered=entered).all()
+    run = Run(graph, Moved(weights, device), publics(graph, device=device), integers, entered=entered)
+    if keep:
+        run.keep, run.finish = keep, exact.narrow
+    return run.all()
+
+
+@dataclass(frozen=True)
+class Moved(Mapping[str, torch.Tensor]):
+    """Weights as a forward pass reads them: on the device, as 64-bit integers."""
+
+    weights: Weights
+    device: torch.device
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self.weights[name].to(self.device).long()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
 def observe(
@@ -92,7 +122,7 @@ def generate(
         )
     length = len(prompt) + max_new_tokens
     graph = family.graph(architecture, quantisation, ops, Sequence((*prompt, *(0,) * max_new_tokens), len(prompt)))
-    run = Run(graph, weights, {}, integers, cache={}, keep=lambda name: False)
+    run = Run(graph, Moved(weights, HOST), {}, integers, cache={}, keep=lambda name: False)
     fixed, tokens, start = publics(graph), list(prompt), 0
     while len(tokens) < length:
         new = torch.tensor(tokens[start:])

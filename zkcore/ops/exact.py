@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from zkcore.errors import RangeError
+from zkcore.field.torch_space import bound_of as magnitude
+from zkcore.field.torch_space import exact_einsum, exact_product
 
-_EXACT_FLOAT = 1 << 53
 _EXACT_INT = 1 << 62
 
 
@@ -31,32 +32,28 @@ def fit(x: Tensor, bits: int, what: str, fix: str) -> Tensor:
     return x
 
 
-def magnitude(x: Tensor) -> int:
-    return max(-int(x.min()), int(x.max()), 0) if x.numel() else 0
-
-
 def einsum(spec: str, *tensors: Tensor) -> Tensor:
-    """An exact integer einsum: in float64 where no partial sum can leave 2^53, else in int64."""
-    ins, out = spec.split("->")
-    size = {
-        x: n for letters, t in zip(ins.split(","), tensors, strict=True) for x, n in zip(letters, t.shape, strict=True)
-    }
-    bound = 1
-    for t in tensors:
-        bound *= max(1, magnitude(t))
-    for x in set(size) - set(out):
-        bound *= size[x]
-    if bound < _EXACT_FLOAT:
-        return torch.einsum(spec, *(t.double() for t in tensors)).round().long()
-    if bound < _EXACT_INT:
-        return torch.einsum(spec, *tensors)
-    raise RangeError(f"a sum of products can reach {bound}, beyond 64-bit integers; lower the scales")
+    """An exact integer einsum, int64."""
+    made = exact_einsum(spec, tensors)
+    if made is None:
+        raise RangeError("a sum of products can leave 64-bit integers; lower the scales")
+    return made
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    if magnitude(a) * magnitude(b) >= _EXACT_INT:
+    made = exact_product(a, b)
+    if made is None:
         raise RangeError("a product can leave 64-bit integers; lower the scales")
-    return a * b
+    return made
+
+
+def narrow(x: Tensor) -> Tensor:
+    """Of the narrowest integer type that holds all entries."""
+    lo, hi = (int(x.min()), int(x.max())) if x.numel() else (0, 0)
+    for kind in (torch.int8, torch.int16, torch.int32):
+        if torch.iinfo(kind).min <= lo and hi <= torch.iinfo(kind).max:
+            return x.to(kind)
+    return x
 
 
 def sum_of_squares(x: Tensor, factor: int) -> Tensor:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import FieldArray, FieldKernels, contiguous, is_ternary
+from zkcore.field.kernels import FieldArray, FieldKernels
+from zkcore.field.space import contiguous, is_field, is_ternary
 from zkcore.polynomial.point import Point
 
 Cells: TypeAlias = NDArray[Any]
@@ -37,11 +37,11 @@ def evaluate(kernels: FieldKernels, array: Cells, place: Sequence[Point], ternar
     """The extension of an array with one axis per point of `place`."""
     letters = "".join(chr(97 + i) for i in range(len(place)))
     left, _ = bind(kernels, array, letters, dict(zip(letters, place, strict=True)), ternary)
-    if left.dtype != np.uint64:
+    if not is_field(left):
         return int(left)
     return kernels.to_scalars(left.reshape(1, 4))[0]
 
 
-def eq_over(kernels: FieldKernels, points: Sequence[Point]) -> FieldArray:
-    """The eq table of several axes' points, flat over the padded domain."""
-    return kernels.eq_table([r for p in points for r in p])
+def eq_over(kernels: FieldKernels, points: Sequence[Point], scale: int = 1) -> FieldArray:
+    """scale * the eq table of several axes' points, flat over the padded domain."""
+    return kernels.eq_table([r for p in points for r in p], scale)

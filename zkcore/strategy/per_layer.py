@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zkcore.config import StrategyConfig
-from zkcore.graph.arrays import Array
+from zkcore.graph.arrays import Array, taken
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight, place
 from zkcore.graph.system import System, freeze
@@ -19,12 +19,12 @@ class PerLayer:
     name = "per_layer"
 
     def __init__(self, config: StrategyConfig) -> None:
-        self._batching = config.batching
+        self._config = config
 
     def expand(self, graph: ModelGraph, table_bits: int, virtual_outputs: bool = True) -> System:
         builder, carry = Builder(table_bits, virtual_outputs), None
         for scope, stage in graph.stages():
-            builder.group = scope.rstrip(".") if self._batching == "each_layer" else ""
+            builder.group, builder.opening = self._config.group(scope), self._config.opening(scope)
             carry = place(builder, graph, scope, stage, carry)
         return freeze(builder)
 
@@ -35,4 +35,4 @@ class PerLayer:
         return dict(weights)
 
     def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
-        return {n: v.cpu().numpy().reshape(system.tensors[n].shape) for n, v in store.items() if n in system.tensors}
+        return {n: taken(v).reshape(system.tensors[n].shape) for n, v in store.items() if n in system.tensors}

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from functools import partial
 
-from zkcore.field.kernels import MODULUS, Column, FieldArray, contiguous
+from zkcore.field import space
+from zkcore.field.kernels import MODULUS, Column, FieldArray
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
-from zkcore.polynomial import multilinear
-from zkcore.polynomial.point import eq, index_point, less_than, num_vars, split, total_vars
+from zkcore.polynomial.boxes import Box, boxes, whole
+from zkcore.polynomial.point import Point, eq, index_point, less_than, num_vars
 from zkcore.relation import Expr, Relation, Table
 from zkcore.subprotocols import fraction_tree
 from zkcore.subprotocols.fraction_tree import Leaf, Run
@@ -25,15 +26,23 @@ Terms = list[tuple[int, Number]]
 
 @dataclass(frozen=True)
 class Block:
-    """A run of leaves. `at` the leaf point, numerator and denominator are given by the verifier's own formulas."""
+    """A run of leaves: the cells of a box. `at` the leaf point, numerator and denominator are given by the verifier's
+    own formulas."""
 
-    num_vars: int
+    box: Box
+    letters: str
     run: Callable[[], Run]
     wanted: Callable[[At], list[tuple[str, tuple[tuple[int, ...], ...]]]]
     numerator: Callable[[At], Number]
     denominator: Callable[[At], Number]
-    letters: str
-    shape: tuple[int, ...]
+
+    @property
+    def num_vars(self) -> int:
+        return self.box.num_vars
+
+    def at(self, point: Point) -> dict[str, Point]:
+        """The leaf point's own coordinates, as a point of each axis."""
+        return dict(zip(self.letters, self.box.place(point), strict=True))
 
 
 @dataclass(frozen=True)
@@ -51,26 +60,35 @@ class Compression:
         return -pow(self.gamma, k, MODULUS) % MODULUS
 
 
-def cell_weights(session: Session, relation: Relation, weights: Sequence[tuple[int, Definition]]) -> FieldArray:
-    """sum of weight * eq(claim, cell) over the relation's selected cells; zero elsewhere. [2^n, 4]"""
+def cell_weights(
+    session: Session, relation: Relation, weights: Sequence[tuple[int, Definition]], box: Box
+) -> FieldArray:
+    """sum of weight * eq(claim, cell) over the relation's selected cells in a box; zero elsewhere. [2^n, 4]"""
     k = session.kernels
-    tables = [multilinear.eq_over(k, d.claim.place) for _, d in weights]
-    total = k.combine(list(zip((w for w, _ in weights), tables, strict=True)), 0, len(tables[0]))
-    return k.multiply(total, contiguous(session.selector(relation)).reshape(-1))
+    total: FieldArray | None = None
+    for w, d in weights:  # one at a time: they are as large as anything in a proof
+        point, factor = box.restrict(d.claim.place)
+        own = k.eq_table(point, w * factor % MODULUS)
+        total = own if total is None else k.combine([(1, total), (1, own)], 0, len(own))
+    if total is None:
+        raise TypeError("no claim defines these weights")
+    if box.full and relation.mask is None:
+        return total
+    return k.multiply(total, space.flat(session.data().selector(relation, box)))
 
 
 def table_block(
     session: Session, table: Table, c: Compression, numerators: Sequence[tuple[int, str]], index_only: bool = False
 ) -> Block:
     columns = range(1 if index_only else len(table.ranges))
-    variables = num_vars(table.size)
+    box = whole((table.size,))
 
     def run() -> Run:
         held = [(w, session.data().array(n)) for w, n in numerators]
         one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
         total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)
-        parts = [(c.power(k + 1), table.columns[k]) for k in columns]
-        return _run(session, (table.size,), total, c.constant(table), parts)
+        parts = [(c.power(k + 1), session.entries(table, k)) for k in columns]
+        return _run(session, box, total, c.constant(table), parts)
 
     def numerator(at: At) -> Number:
         values = session.values([(n, (at["z"],)) for _, n in numerators])
@@ -81,56 +99,68 @@ def table_block(
         value = 1 + less_than(z, table.size) * c.constant(table)
         return (value + sum(c.power(k + 1) * session.table_value(table, k, z) for k in columns)) % MODULUS
 
-    return Block(
-        variables,
-        run,
-        lambda at: [(n, (at["z"],)) for _, n in numerators],
-        numerator,
-        denominator,
-        "z",
-        (table.size,),
-    )
+    return Block(box, "z", run, lambda at: [(n, (at["z"],)) for _, n in numerators], numerator, denominator)
 
 
-def cell_block(session: Session, relation: Relation, c: Compression) -> Block:
+def cell_blocks(session: Session, relation: Relation, c: Compression) -> list[Block]:
     """A lookup's cells: numerator 1 where it speaks, all columns in the denominator."""
 
-    def numerator() -> Column:
-        return session.selector(relation)
+    def numerator(box: Box) -> Column:
+        return session.data().selector(relation, box)
 
-    return _relation_block(session, relation, c, relation.exprs, numerator, lambda at: session.selected(relation, at))
+    return _relation_blocks(session, relation, c, relation.exprs, numerator, lambda at: session.selected(relation, at))
 
 
-def index_block(
+def index_blocks(
     session: Session, relation: Relation, c: Compression, weights: Sequence[tuple[int, Definition]]
-) -> Block:
+) -> list[Block]:
     """A defining lookup's cells: numerator sum of weight * eq(claim, cell), only the index in the denominator."""
+
+    def numerator(box: Box) -> Column:
+        return cell_weights(session, relation, weights, box)
 
     def at_point(at: At) -> Number:
         return sum(w * session.weighted_selected(relation, d.claim.place, at) for w, d in weights) % MODULUS
 
-    return _relation_block(
-        session, relation, c, relation.exprs[:1], lambda: cell_weights(session, relation, weights), at_point
-    )
+    return _relation_blocks(session, relation, c, relation.exprs[:1], numerator, at_point)
 
 
-def _relation_block(
+class _Columns:
+    """A relation's columns, made once for all its boxes and held until the last of them is cut."""
+
+    def __init__(self, session: Session, relation: Relation, exprs: Sequence[Expr], cuts: Sequence[Box]) -> None:
+        self._session, self._relation, self._exprs, self._left = session, relation, exprs, len(cuts)
+        self._cover = tuple(max(ends) for ends in zip(*(b.end for b in cuts), strict=True))
+        self._made: list[Array] | None = None
+
+    def cut(self, box: Box) -> list[Array]:
+        """[*box.size] each."""
+        data = self._session.data()
+        if self._made is None:
+            letters = self._relation.spec
+            self._made = [space.narrow(data.affine(e, letters, self._cover)) for e in self._exprs]
+        within = tuple(slice(a, b) for a, b in zip(box.start, box.end, strict=True))
+        out = [column[within] for column in self._made]
+        self._left -= 1
+        if not self._left:
+            self._made = None
+        return out
+
+
+def _relation_blocks(
     session: Session,
     relation: Relation,
     c: Compression,
     exprs: Sequence[Expr],
-    numerator: Callable[[], Column],
+    numerator: Callable[[Box], Column],
     numerator_at: Callable[[At], Number],
-) -> Block:
-    shape, table = session.system.domain(relation), table_of(relation)
-    variables = total_vars(shape)
+) -> list[Block]:
+    table, cuts = table_of(relation), boxes(session.system.domain(relation))
+    columns = _Columns(session, relation, exprs, cuts)
 
-    def run() -> Run:
-        parts: list[tuple[int, Array]] = []
-        for k, expr in enumerate(exprs, 1):
-            column = session.data().affine(expr, relation.spec)
-            parts.append((c.power(k), column.reshape(-1, 4) if arrays.is_field(column) else column.reshape(-1)))
-        return _run(session, shape, numerator(), c.constant(table), parts)
+    def run(box: Box) -> Run:
+        parts = [(c.power(k), column) for k, column in enumerate(columns.cut(box), 1)]
+        return _run(session, box, numerator(box), c.constant(table), parts)
 
     def denominator(at: At) -> Number:
         real = session.real(relation, at)
@@ -140,23 +170,20 @@ def _relation_block(
     def wanted(at: At) -> list[tuple[str, tuple[tuple[int, ...], ...]]]:
         return [w for e in exprs for w in session.places(e, at)]
 
-    return Block(variables, run, wanted, numerator_at, denominator, relation.spec, shape)
+    return [Block(b, relation.spec, partial(run, b), wanted, numerator_at, denominator) for b in cuts]
 
 
-def _run(
-    session: Session, shape: tuple[int, ...], numerator: Column, constant: int, parts: Sequence[tuple[int, Array]]
-) -> Run:
-    """Columns over the padded cube of `shape`. If all its cells are real, the constant needs no column."""
-    size = 1 << total_vars(shape)
+def _run(session: Session, box: Box, numerator: Column, constant: int, parts: Sequence[tuple[int, Array]]) -> Run:
+    """Columns over a box. If all its cells are real, the constant needs no column."""
+    size = 1 << box.num_vars
 
     def fit(column: Column) -> Column:
-        laid = contiguous(column)
-        return arrays.pad_to(laid.reshape(-1, 4) if arrays.is_field(column) else laid.reshape(-1), (size,))
+        return arrays.pad_to(space.narrow(space.flat(column)), (size,))
 
     terms = [(w, fit(p)) for w, p in parts]
-    if size == prod(shape):
+    if box.full:
         return Run(fit(numerator), (constant + 1) % MODULUS, terms)
-    return Run(fit(numerator), 1, [(constant, session.data().indicator(shape).reshape(-1)), *terms])
+    return Run(fit(numerator), 1, [(constant, session.data().indicator(box).reshape(-1)), *terms])
 
 
 def prove_blocks(session: Session, guard: str, blocks: list[Block]) -> None:
@@ -172,7 +199,7 @@ def _leaves(session: Session, guard: str, blocks: Sequence[Block], leaf: Leaf) -
     n, offset, placed = len(leaf.point), 0, []
     for b in blocks:
         prefix = index_point(offset >> b.num_vars, n - b.num_vars)
-        at = dict(zip(b.letters, split(leaf.point[n - b.num_vars :], b.shape), strict=True))
+        at = b.at(leaf.point[n - b.num_vars :])
         placed.append((b, eq(prefix, leaf.point[: n - b.num_vars]), at))
         offset += 1 << b.num_vars
     session.values([w for b, _, at in placed for w in b.wanted(at)])

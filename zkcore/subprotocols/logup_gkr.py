@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from functools import partial
 from math import prod
 
-import numpy as np
-
-from zkcore.field.kernels import MODULUS, FieldArray, contiguous
+from zkcore.field import space
+from zkcore.field.kernels import MODULUS, FieldArray, IntArray
 from zkcore.graph import arrays
+from zkcore.polynomial.boxes import boxes
 from zkcore.polynomial.point import num_vars, total_vars
-from zkcore.relation import Integers, Relation, Table
+from zkcore.relation import Relation, Table
 from zkcore.subprotocols.leaf_blocks import (
     Compression,
-    cell_block,
+    cell_blocks,
     cell_weights,
-    index_block,
+    index_blocks,
     prove_blocks,
     table_block,
     table_of,
@@ -50,10 +50,10 @@ class LogupGkr:
         fractions_error(session, "lookup", relations, max(len(t.ranges) for t in tables))
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
         blocks = [table_block(session, t, compression, [(-1, _multiplicity(group, t))]) for t in tables]
-        blocks += [cell_block(session, r, compression) for r in relations]
+        blocks += [b for r in relations for b in cell_blocks(session, r, compression)]
         prove_blocks(session, "lookups" if not group else f"lookups {group}", blocks)
 
-    def define(self, session: Session, definitions: Sequence[Definition]) -> None:
+    def define(self, session: Session, definitions: Sequence[Definition], group: str) -> None:
         """Error: claims / r for delta and columns / r for lambda; (cells + rows) / r for gamma and as much for beta;
         the variables of a claim's point, lest cells of one index outside the table cancel; plus the tree's and the
         table sumchecks'."""
@@ -64,7 +64,8 @@ class LogupGkr:
         keys = list(dict.fromkeys((table_of(d.relation), d.column) for d in definitions))
         for table, column in keys:
             own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]
-            session.commit(_pushforward(table, column), (table.size,), partial(pushforward, session, table, own))
+            name = _pushforward(group, table, column)
+            session.commit(name, (table.size,), partial(pushforward, session, table, own))
         gamma, beta, batch = session.t.challenges("definition lookup", 3)
         relations = list(dict.fromkeys(d.relation for d in definitions))
         session.t.error("definitions", len(definitions) + max(total_vars(session.system.domain(r)) for r in relations))
@@ -75,7 +76,7 @@ class LogupGkr:
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
         blocks = []
         for table in tables:
-            columns = [(-shares[key], _pushforward(*key)) for key in keys if key[0] == table]
+            columns = [(-shares[key], _pushforward(group, *key)) for key in keys if key[0] == table]
             blocks.append(table_block(session, table, compression, columns, index_only=True))
         for relation in relations:
             weights = [
@@ -83,11 +84,11 @@ class LogupGkr:
                 for p, d in zip(powers, definitions, strict=True)
                 if d.relation is relation
             ]
-            blocks.append(index_block(session, relation, compression, weights))
-        prove_blocks(session, "definitions", blocks)
+            blocks += index_blocks(session, relation, compression, weights)
+        prove_blocks(session, f"definitions {group}".strip(), blocks)
         for table in tables:
             mine = [(p, d) for p, d in zip(powers, definitions, strict=True) if d.relation.table == table]
-            _table_sum(session, table, mine)
+            _table_sum(session, group, table, mine)
 
 
 def fractions_error(session: Session, term: str, relations: Sequence[Relation], columns: int, ways: int = 1) -> None:
@@ -99,34 +100,36 @@ def fractions_error(session: Session, term: str, relations: Sequence[Relation], 
     session.t.error(term, n * ways)
 
 
-def count(session: Session, table: Table, relations: Sequence[Relation]) -> Integers:
+def count(session: Session, table: Table, relations: Sequence[Relation]) -> IntArray:
     """How often each row of the table is looked up. [table.size]"""
-    total = np.zeros(table.size, dtype=np.int64)
+    here = session.kernels.space
+    total = here.zeros((table.size,), "int64")
     for r in relations:
-        rows, on = session.data().rows(r), session.data().selector(r) != 0
-        total += np.bincount(rows[on], minlength=table.size)
+        total += here.histogram(session.data().rows(r), session.data().chosen(r), table.size)
     return total
 
 
 def pushforward(session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> FieldArray:
     """F_j: the weights of the cells that refer to row j. [table.size, 4]"""
     k, parts = session.kernels, []
-    for power, d in definitions:
-        rows = contiguous(session.data().rows(d.relation)).reshape(-1)
-        parts.append(k.scatter_add(rows, cell_weights(session, d.relation, [(power, d)]), table.size))
+    for relation in dict.fromkeys(d.relation for _, d in definitions):
+        own, rows = [(p, d) for p, d in definitions if d.relation is relation], session.data().rows(relation)
+        for box in boxes(session.system.domain(relation)):
+            index = space.flat(arrays.pad_to(rows[box.slices], box.size))
+            parts.append(k.scatter_add(index, cell_weights(session, relation, own, box), table.size))
     return k.combine([(1, p) for p in parts], 0, table.size)
 
 
-def _table_sum(session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> None:
+def _table_sum(session: Session, group: str, table: Table, definitions: Sequence[tuple[int, Definition]]) -> None:
     """sum_i delta^i v_i = sum_f <f, F_f> over the table's columns."""
     t, k = session.t, session.kernels
     columns = list(dict.fromkeys(d.column for _, d in definitions))
-    names = [_pushforward(table, c) for c in columns]
+    names = [_pushforward(group, table, c) for c in columns]
     claim = weighted([(p, d.claim.value) for p, d in definitions])
     prover, variables = None, num_vars(table.size)
     if t.proving:
         size = (1 << variables,)
-        tables = [arrays.pad_to(table.columns[c], size) for c in columns]
+        tables = [arrays.pad_to(session.entries(table, c), size) for c in columns]
         tables += [arrays.pad_to(session.data().array(n), size) for n in names]
         terms = [(1, (i, len(columns) + i)) for i in range(len(columns))]
         prover = k.sumcheck(tables, terms, 2)
@@ -149,5 +152,5 @@ def _multiplicity(group: str, table: Table) -> str:
     return f"multiplicity {group} {table.name}"
 
 
-def _pushforward(table: Table, column: int) -> str:
-    return f"pushforward {table.name} {column}"
+def _pushforward(group: str, table: Table, column: int) -> str:
+    return " ".join(["pushforward", *([group] if group else []), table.name, str(column)])

@@ -30,6 +30,6 @@ class LookupArgument(Protocol):
         """Every selected cell's columns are a row of the relation's table."""
         ...
 
-    def define(self, session: Session, definitions: Sequence[Definition]) -> None:
+    def define(self, session: Session, definitions: Sequence[Definition], group: str) -> None:
         """Reduce claims about looked-up function values to claims about the index columns."""
         ...

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zkcore.claim import Claim
-from zkcore.field.kernels import MODULUS, Sumcheck, contiguous
+from zkcore.field import space
+from zkcore.field.kernels import MODULUS, Sumcheck
 from zkcore.graph import arrays
 from zkcore.polynomial.point import eq, join, padded, split, total_vars
 from zkcore.subprotocols.session import Session
@@ -32,8 +33,7 @@ def merge(session: Session, claims: Sequence[Claim]) -> Claim:
 
 def _prover(session: Session, claims: Sequence[Claim], powers: Sequence[int], shape: Sequence[int]) -> Sumcheck:
     k = session.kernels
-    values = arrays.pad_to(session.data().array(claims[0].tensor), padded(shape))
-    flat = contiguous(values).reshape(-1, *((4,) if arrays.is_field(values) else ()))
+    flat = space.flat(arrays.pad_to(session.data().array(claims[0].tensor), padded(shape)))
     tables = [k.eq_table(join(c.place), p) for p, c in zip(powers, claims, strict=True)]
     weight = k.combine([(1, table) for table in tables], 0, len(flat))
     return k.sumcheck([flat, weight], [(1, (0, 1))], 2)

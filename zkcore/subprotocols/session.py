@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from zkcore.claim import Claim, ClaimLedger, Place
 from zkcore.errors import GraphError
-from zkcore.field.kernels import MODULUS, Kernels, Sumcheck, contiguous
+from zkcore.field import space
+from zkcore.field.kernels import MODULUS, Kernels, Sumcheck
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
@@ -43,7 +42,7 @@ class Session:
     # --- data --------------------------------------------------------------------------------------------------------
     def public(self, name: str) -> Array:
         if name not in self._public:
-            self._public[name] = self.system.publics[name].array()
+            self._public[name] = self.kernels.space.own(self.system.publics[name].array())
         return self._public[name]
 
     def is_public(self, name: str) -> bool:
@@ -53,6 +52,9 @@ class Session:
         if self.witness is None:
             raise TypeError("only the prover has a witness")
         return self.witness
+
+    def entries(self, table: Table, column: int) -> Array:
+        return self.witness.entries(table, column) if self.witness else self.kernels.space.own(table.columns[column])
 
     def commit(self, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
         """A column committed in mid-protocol; claims may refer to it from now on."""
@@ -146,13 +148,13 @@ class Session:
             return closed
         k, mask = self.kernels, self.public(name)
         weights = k.multiply(multilinear.eq_over(k, place), multilinear.eq_over(k, other))
-        return k.dot(contiguous(arrays.pad_to(mask, padded(mask.shape))).reshape(-1), weights)
+        return k.dot(space.flat(arrays.pad_to(mask, padded(mask.shape))), weights)
 
     def table_value(self, table: Table, column: int, point: Point) -> int:
         """A table column's extension. Both sides compute it."""
         key = (table.name, column, point)
         if key not in self._table_values:
-            values = table.columns[column]
+            values = self.entries(table, column)
             self._table_values[key] = self.kernels.dot(values, self.kernels.eq_table(point)[: table.size])
         return self._table_values[key]
 
@@ -168,4 +170,4 @@ def flat(array: Array, letters: str, domain: str, shape: Sequence[int]) -> Array
     own = [shape[domain.index(x)] for x in letters]
     laid = arrays.spread(arrays.pad_to(array, own), letters, domain)
     tail = (4,) if arrays.is_field(array) else ()
-    return contiguous(np.broadcast_to(laid, (*shape, *tail))).reshape(-1, *tail)
+    return space.flat(space.of(laid).broadcast(laid, (*shape, *tail)))

@@ -23,9 +23,10 @@ from math import prod
 from typing import Protocol, TypeVar
 
 from zkcore.errors import GraphError
-from zkcore.field.kernels import MODULUS, Column, FieldArray, Term, contiguous
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Term
+from zkcore.field.space import flat
 from zkcore.graph import arrays
-from zkcore.graph.arrays import Array
+from zkcore.polynomial.boxes import whole
 from zkcore.polynomial.point import Point, eq, join, less_than, padded, split, total_vars
 from zkcore.relation import Relation, Table
 from zkcore.subprotocols.logup_gkr import count, fractions_error
@@ -139,10 +140,11 @@ class Rows:
         return (self.table.size,)
 
     def columns(self) -> list[Column]:
-        return [arrays.pad_to(c, padded(self.shape)) for c in self.table.columns]
+        columns = [self.session.entries(self.table, k) for k in range(len(self.table.columns))]
+        return [arrays.pad_to(c, padded(self.shape)) for c in columns]
 
     def selector(self) -> Column:
-        return flat(self.session.data().indicator(self.shape))
+        return flat(self.session.data().indicator(whole(self.shape)))
 
     def indicator(self, at: At) -> int:
         return less_than(at["y"], self.table.size)
@@ -197,7 +199,7 @@ class TLookup:
         sums, inverses = {t: next(powers) for t in tables}, {s.inverse: next(powers) for s in sides}
         _prove(session, f"lookups {group}".strip(), sides, Challenges(gamma, beta, point, sums, inverses))
 
-    def define(self, session: Session, definitions: Sequence[Definition]) -> None:
+    def define(self, session: Session, definitions: Sequence[Definition], group: str) -> None:
         """Nothing is virtual here: the builder has committed every function value."""
         if definitions:
             names = sorted({d.relation.name for d in definitions})
@@ -259,11 +261,6 @@ def _final(session: Session, side: Side, c: Challenges, at: At) -> Number:
     weight = c.inverses[side.inverse] * eq(c.point[: total_vars(side.shape)], join(place)) % MODULUS
     terms = [(weight * w, v) for w, v in c.denominator(side.values(at))]
     return session.t.multiply(inverse, weighted([numerator, (weight * c.beta, 1), *terms]))
-
-
-def flat(array: Array) -> Column:
-    tail = (4,) if arrays.is_field(array) else ()
-    return contiguous(array).reshape(-1, *tail)
 
 
 def table_of(relation: Relation) -> Table:

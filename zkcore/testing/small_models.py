@@ -106,10 +106,12 @@ class SmallLlama:
         new = passes.generate(self.family, self.architecture, self.quantisation, self.registry, weights, prompt, count)
         return Sequence(prompt + new, len(prompt))
 
-    def prepare(self, strategy: Strategy, sequence: Sequence) -> tuple[System, dict[str, Array]]:
+    def prepare(
+        self, strategy: Strategy, sequence: Sequence, virtual_outputs: bool = True
+    ) -> tuple[System, dict[str, Array]]:
         """The system of a strategy, and everything that a prover is given."""
         graph, weights = self.graph(sequence), self.weights()
-        system = strategy.expand(graph, self.quantisation.bits.table_bits)
+        system = strategy.expand(graph, self.quantisation.bits.table_bits, virtual_outputs)
         return system, _given(graph, strategy, system, weights)
 
 

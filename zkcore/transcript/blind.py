@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels
+from zkcore.field.space import of
 from zkcore.polynomial.point import Point, eq
 from zkcore.transcript import inner_product
 from zkcore.transcript.rounds import nothing, run_rounds
@@ -176,7 +177,7 @@ def _open_rows(wire: Wire, label: str, folded: _Folded, point: Point, width: int
         return [*k.to_scalars(total), blind]
 
     *vector, blind = wire.scalars(label, width + 1, make)
-    bases = np.concatenate([wire.generators.take("wide", width), wire.blinder_base])
+    bases = k.space.concatenate([wire.generators.take("wide", width), wire.blinder_base])
     negated = k.from_scalars([-v % MODULUS for v in (*vector, blind)])
     wire.require_group_zero(label, Combination([(rows.refs, s) for s, rows in scalars], [(bases, negated)]))
     return k.dot(k.from_scalars(vector), k.eq_table(inner))
@@ -215,7 +216,7 @@ def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, Fiel
     k, (y, table), columns = wire.kernels, at, grid.width.bit_length() - 1
     selected = k.eq_table(y[: len(y) - columns])[: len(grid.refs)]
     size = 1 << (grid.width + grid.tape.slots - 1).bit_length()
-    weights = np.concatenate([k.eq_table(y[len(y) - columns :]), table[np.array(grid.position)]])
+    weights = k.space.concatenate([k.eq_table(y[len(y) - columns :]), k.space.take(table, grid.position)])
     secret = None
     if wire.proving:
         numbers = _by_position(grid, [v or 0 for v in grid.numbers], len(grid.refs) * grid.width)
@@ -223,23 +224,23 @@ def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, Fiel
         blind = k.dot(k.from_scalars([b or 0 for b in grid.blinds]), selected)
         blind += folded.r * k.to_scalars(_blinds(folded.mask_row))[0]
         mask = k.from_scalars([folded.r * v % MODULUS for v in folded.mask])
-        secret = _pad(np.concatenate([row, mask]), size), blind % MODULUS
+        secret = _pad(k.space.concatenate([row, mask]), size), blind % MODULUS
     refs = np.array(grid.refs, dtype=np.int64)
     commitment = Combination([(refs, selected), (folded.mask_row.refs, k.from_scalars([folded.r]))])
-    bases = np.concatenate([wire.message_bases, wire.generators.take("wide", size - grid.width)])
+    bases = k.space.concatenate([wire.message_bases, wire.generators.take("wide", size - grid.width)])
     unit = wire.generators.take("unit", 1)
     instance = inner_product.Instance(bases, unit, _pad(weights, size), commitment, value, secret)
     inner_product.prove(wire, "witness row", instance)
 
 
 def _pad(values: FieldArray, size: int) -> FieldArray:
-    return np.concatenate([values, np.zeros((size - len(values), 4), dtype=np.uint64)])
+    return of(values).pad(values, (size, 4))
 
 
 def _inside(rows: Rows) -> FieldArray:
     if rows.inside is None:
         raise TypeError("only the prover knows what is inside")
-    return np.ascontiguousarray(rows.inside, dtype=np.uint64)
+    return rows.inside  # type: ignore[return-value]  # what this argument committed: field elements
 
 
 def _blinds(rows: Rows) -> FieldArray:

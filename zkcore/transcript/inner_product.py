@@ -18,6 +18,7 @@ import numpy as np
 
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Points
+from zkcore.field.space import contiguous
 from zkcore.transcript.wire import Combination, Refs, Wire
 
 FOLD = 8  # generators are folded once eight old ones make a new one: until then scalars carry the challenges
@@ -52,9 +53,9 @@ class _Halving:
             other = self.weights[(1 - side) * half : (2 - side) * half]
             spread = [k.combine([(s, own)], 0, half) for s in self.scale]
             tail = k.from_scalars([c * k.dot(own, other) % MODULUS, blind])
-            bases = [parts[:, 1 - side].reshape(-1, 12), unit, blinder]
-            out.append(k.msm(np.concatenate(bases), np.concatenate([*spread, tail])))
-        return np.stack([p.reshape(12) for p in out])
+            bases = [contiguous(parts[:, 1 - side]).reshape(-1, 12), unit, blinder]
+            out.append(k.msm(k.space.concatenate(bases), k.space.concatenate([*spread, tail])))
+        return k.space.stack([p.reshape(12) for p in out])
 
     def fold(self, x: int, y: int) -> None:
         k, half = self.kernels, len(self.vector) // 2
@@ -122,7 +123,7 @@ def _schnorr(
     def announce() -> Points:
         s = _state(state)
         [w] = k.to_scalars(s.weights)
-        bases = np.concatenate([s.base(), instance.unit, wire.blinder_base])
+        bases = k.space.concatenate([s.base(), instance.unit, wire.blinder_base])
         scalars = k.from_scalars([nonces[0], nonces[0] * c * w % MODULUS, nonces[1]])
         return k.msm(bases, scalars).reshape(1, 12)
 
@@ -157,7 +158,7 @@ def _equation(
     received.append((np.concatenate([announced, *crosses]), k.from_scalars([MODULUS - 1, *squares])))
     known.append((instance.generators, last))
     tail = k.from_scalars([unit_scalar % MODULUS, z_blind])
-    known.append((np.concatenate([instance.unit, wire.blinder_base]), tail))
+    known.append((k.space.concatenate([instance.unit, wire.blinder_base]), tail))
     return Combination(received, known)
 
 

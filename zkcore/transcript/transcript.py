@@ -29,10 +29,11 @@ WIDTH = 8  # slots of a message row; longer messages take several rows
 
 @dataclass(frozen=True)
 class Toolbox:
-    """What both sides compute with."""
+    """What both sides compute with. `memory`: bytes of virtual tensors that a prover keeps; None: all."""
 
     kernels: Kernels
     generators: Generators
+    memory: int | None = None
 
 
 class Transcript:

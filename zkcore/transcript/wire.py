@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, contiguous, is_ternary
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points
+from zkcore.field.space import contiguous, is_ternary
 from zkcore.transcript.channel import Channel
 from zkcore.transcript.sponge import Sponge
 
@@ -55,7 +56,7 @@ class Wire:
         self.kernels, self.generators, self.channel, self.sponge = kernels, generators, channel, sponge
         self.blinder_base = generators.take("blind", 1)
         self.message_bases = generators.take("message", width)
-        self.fixed: FixedBase = kernels.fixed_base(np.concatenate([self.blinder_base, self.message_bases]))
+        self.fixed: FixedBase = kernels.fixed_base(kernels.space.concatenate([self.blinder_base, self.message_bases]))
         self.moved = 0  # bytes, both sides counting
         self.errors: list[Error] = []
         self._encoded: list[bytes] = []
@@ -142,7 +143,7 @@ class Wire:
             raise ProofRejected("bad point", str(e)) from None
         self._decoded = pool
         for guard, combination in self._equations:
-            if self._sum(combination).any():
+            if self.kernels.space.host(self._sum(combination)).any():
                 self.channel.violated(guard)
 
     def evaluate(self, combination: Combination) -> bytes:
@@ -156,9 +157,11 @@ class Wire:
     def _sum(self, combination: Combination) -> Points:
         if self._decoded is None:
             raise TypeError("nothing is decoded before the transcript is finished")
-        points = [self._decoded[refs] for refs, _ in combination.received] + [p for p, _ in combination.known]
+        here = self.kernels.space
+        points = [here.take(self._decoded, refs) for refs, _ in combination.received]
+        points += [p for p, _ in combination.known]
         scalars = [s for _, s in combination.received] + [s for _, s in combination.known]
-        return self.kernels.msm(np.concatenate(points), np.concatenate(scalars))
+        return self.kernels.msm(here.concatenate(points), here.concatenate(scalars))
 
 
 def no_points() -> Points:

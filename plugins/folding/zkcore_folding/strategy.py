@@ -18,7 +18,8 @@ import numpy as np
 
 from zkcore.config import StrategyConfig
 from zkcore.errors import GraphError
-from zkcore.graph.arrays import Array
+from zkcore.field.space import of
+from zkcore.graph.arrays import Array, taken
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight, place
 from zkcore.graph.public import Dense, OneHot
@@ -48,7 +49,8 @@ class Folding:
     def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Array]:
         out = {n: weights[n] for n in (*graph.prologue.weights, *graph.epilogue.weights)}
         for name in graph.block.weights:
-            out[SCOPE + name] = np.stack([weights[f"layers.{i}.{name}"] for i in range(graph.layers)])
+            parts = [weights[f"layers.{i}.{name}"] for i in range(graph.layers)]
+            out[SCOPE + name] = of(parts[0]).stack(parts)
         return out
 
     # --- the system --------------------------------------------------------------------------------------------------
@@ -69,7 +71,7 @@ class Folding:
         out: dict[str, Array] = {}
         layers: dict[str, dict[int, Array]] = {}
         for name, value in store.items():
-            array = value.cpu().numpy()
+            array = taken(value)
             if name.startswith(SCOPE):
                 layer, local = name.removeprefix(SCOPE).split(".", 1)
                 layers.setdefault(SCOPE + local, {})[int(layer)] = array
@@ -77,7 +79,7 @@ class Folding:
                 out[name] = array.reshape(system.tensors[name].shape)
         for name, parts in layers.items():
             if name in system.tensors:
-                ordered = np.stack([parts[i] for i in range(len(parts))])
+                ordered = of(parts[0]).stack([parts[i] for i in range(len(parts))])
                 out[name] = ordered.reshape(system.tensors[name].shape)
         return out
 

@@ -1,0 +1,53 @@
+"""`zkcore bench`, on shapes so small that nothing is learnt but that it works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zkcore.bench import e2e, synthetic
+from zkcore.cli import bench
+from zkcore.config import parse
+from zkcore.field import devices
+from zkcore.report.progress import QuietReporter
+from zkcore.testing.torch_kernels import TorchKernels
+
+TINY = {
+    "model_type": "llama",
+    "hidden_size": 12,
+    "intermediate_size": 20,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 23,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+}
+MODEL = {"table_bits": 8, "activation_bits": 12, "weight_bits": 12, "attention": {"tile": 16}}
+CONFIG = {"commitment": {"log_width": 6}, "strategy": {"batching": "layer_trees"}, "model": MODEL}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "SHAPES", {"tiny": TINY})
+
+
+@pytest.mark.parametrize("engine", ["cpu", "torch"])
+@pytest.mark.parametrize("memory_limit", [None, 1])
+def test_the_whole_life_of_a_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, memory_limit: int | None
+) -> None:
+    """`verify` raises if the proof is not accepted."""
+    if engine == "torch":
+        held = devices.Chosen(TorchKernels(), None if memory_limit is None else 1000)
+        host, wanted = devices.choose, []
+        monkeypatch.setattr(devices, "choose", lambda d, m=None: wanted.append(d) or (host(d) if d == "cpu" else held))
+    config = parse({**CONFIG, "device": "cpu" if engine == "cpu" else "cuda", "memory_limit": memory_limit}, "test")
+    done = e2e.run("tiny", 20, 2, config, tmp_path, tmp_path, QuietReporter())
+    assert done.proof_bytes == (tmp_path / "answer.zkp").stat().st_size
+    assert {s.name for s in done.stages["proof"]} >= {"forward", "commit", "lookups", "open", "write"}
+    assert done.projected["proof"] == pytest.approx(done.seconds("proof") * 3 / 2)
+    text = bench.summary(done)
+    assert "made-up weights" in text
+    assert "NOT MEASURED" in text

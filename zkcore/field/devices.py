@@ -1,0 +1,47 @@
+"""Which engine a prover computes with. Proofs are the same bytes whichever it is, but for their fresh randomness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import zkcore._engine as _engine
+from zkcore.field import native
+from zkcore.field.kernels import Kernels
+
+Wanted = Literal["auto", "cpu", "cuda"]
+GIB = 1 << 30
+VIRTUAL, TREES = 10, 4  # a tenth of the memory for virtual tensors, a quarter for the nodes of a fraction tree
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`note`: a line for the user where it is not what they may expect, or empty. `memory`: bytes of virtual tensors
+    that a witness keeps; None: all."""
+
+    kernels: Kernels
+    memory: int | None = None
+    note: str = ""
+
+
+def choose(wanted: Wanted, memory_limit: int | None = None) -> Chosen:
+    """auto: a GPU if there is one. Without a usable one, the CPU, and the reason if a GPU could have been expected.
+    `memory_limit`: GiB of the device's memory, or of the host's; where it is scarce, less is kept and more computed."""
+    if wanted == "cpu" or (wanted == "auto" and not hasattr(_engine, "cuda")):
+        return _host(memory_limit)
+    from zkcore.field import cuda
+
+    reason = cuda.missing()
+    if reason is not None:
+        return _host(memory_limit, f"device: {wanted}: no GPU to compute on ({reason}); going on with the CPU")
+    import torch
+
+    kernels = cuda.load()
+    has = torch.cuda.get_device_properties(kernels.device).total_memory
+    room = has if memory_limit is None else memory_limit * GIB
+    kernels.memory_limit = room // TREES
+    return Chosen(cast(Kernels, kernels), room // VIRTUAL)
+
+
+def _host(memory_limit: int | None, note: str = "") -> Chosen:
+    return Chosen(native.load(), None if memory_limit is None else memory_limit * GIB // VIRTUAL, note)

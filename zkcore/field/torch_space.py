@@ -1,0 +1,178 @@
+"""The space of torch tensors: a GPU's memory, or the host's in tests. Field arrays are uint64, moved as int64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zkcore.field.space import magnitude, sum_bound, widest
+
+_EXACT_FLOAT = 1 << 53
+_EXACT_INT = 1 << 62
+_KINDS = {k: getattr(torch, k) for k in ("int8", "int16", "int32", "int64", "uint64")}
+
+
+class TorchSpace:
+    """Implements Space."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = str(device)
+
+    def own(self, array: Any) -> Any:
+        if isinstance(array, np.ndarray):
+            array = torch.from_numpy(array if array.flags.writeable else array.copy())
+        return array.to(self.device)
+
+    def host(self, array: Any) -> Any:
+        return array.as_subclass(Tensor).cpu().numpy()
+
+    def zeros(self, shape: Sequence[int], kind: str) -> Any:
+        return torch.zeros(tuple(shape), dtype=_KINDS[kind], device=self.device)
+
+    def cast(self, array: Any, kind: str) -> Any:
+        return array.to(_KINDS[kind])
+
+    def contiguous(self, array: Any) -> Any:
+        return array if array.is_contiguous() else _through(array, Tensor.contiguous)
+
+    def pad(self, array: Any, shape: Sequence[int]) -> Any:
+        widths = [w for a, b in zip(reversed(array.shape), reversed(tuple(shape)), strict=True) for w in (0, b - a)]
+        return _through(array, lambda t: torch.nn.functional.pad(t, widths))
+
+    def transpose(self, array: Any, order: Sequence[int]) -> Any:
+        return array.permute(*order)
+
+    def broadcast(self, array: Any, shape: Sequence[int]) -> Any:
+        return array.expand(*shape)
+
+    def concatenate(self, parts: Sequence[Any]) -> Any:
+        return _signed_cat(torch.cat, parts)
+
+    def stack(self, parts: Sequence[Any]) -> Any:
+        return _signed_cat(torch.stack, parts)
+
+    def take(self, array: Any, index: Any) -> Any:
+        where = index if isinstance(index, Tensor) else torch.as_tensor(np.asarray(index), device=self.device)
+        return _through(array, lambda t: t[where])
+
+    def extent(self, array: Any) -> tuple[int, int]:
+        if not array.numel():
+            return 0, 0
+        lo, hi = torch.stack(torch.aminmax(array)).tolist()
+        return lo, hi
+
+    def accumulate(self, total: Any, coefficient: int, array: Any) -> None:
+        """The product is made in the wider type, entry by entry."""
+        total.add_(array, alpha=coefficient)
+
+    def histogram(self, rows: Any, chosen: Any, size: int) -> Any:
+        """What is not chosen falls into one more row, which is cut off."""
+        index = rows if chosen is None else torch.where(chosen != 0, rows, size)
+        return torch.bincount(index.reshape(-1), minlength=size + 1)[:size]
+
+    def einsum(self, spec: str, arrays: Sequence[Any]) -> Any:
+        return exact_einsum(spec, arrays)
+
+
+class KernelSpace(TorchSpace):
+    """A device's memory, as kernels see it that count what crosses."""
+
+    def __init__(self, device: torch.device, own: Callable[[Any], Tensor], host: Callable[[Any], Any]) -> None:
+        super().__init__(device)
+        self._own, self._host = own, host
+
+    def own(self, array: Any) -> Any:
+        return self._own(np.ascontiguousarray(array) if isinstance(array, np.ndarray) else self.contiguous(array))
+
+    def host(self, array: Any) -> Any:
+        return self._host(array)
+
+
+def _through(array: Any, change: Any) -> Any:
+    """Torch moves signed integers in every way, unsigned ones not in all."""
+    if array.dtype != torch.uint64:
+        return change(array)
+    return change(array.view(torch.int64)).view(torch.uint64)
+
+
+def _signed_cat(join: Any, parts: Sequence[Any]) -> Any:
+    if parts[0].dtype != torch.uint64:
+        return join(list(parts))
+    return join([p.view(torch.int64) for p in parts]).view(torch.uint64)
+
+
+# ---- exact products
+
+
+def bound_of(array: Tensor) -> int:
+    if not array.numel():
+        return 0
+    lo, hi = torch.stack(torch.aminmax(array)).tolist()
+    return magnitude((lo, hi))
+
+
+def exact_einsum(spec: str, arrays: Sequence[Tensor]) -> Tensor | None:
+    """Factors are taken in from the left, each product exactly; int64. None if a sum might leave 2^62."""
+    ins, out = spec.split("->")
+    factors = ins.split(",")
+    left, letters = arrays[0], factors[0]
+    if len(factors) == 1:
+        return _product(letters, left, "", None, out)
+    for i, (f, a) in enumerate(zip(factors[1:], arrays[1:], strict=True), 1):
+        wanted = set(out).union(*factors[i + 1 :])
+        kept = out if i == len(factors) - 1 else "".join(x for x in dict.fromkeys(letters + f) if x in wanted)
+        made = _product(letters, left, f, a, kept)
+        if made is None:
+            return None
+        left, letters = made, kept
+    return left
+
+
+def _product(f: str, a: Tensor, g: str, b: Tensor | None, out: str) -> Tensor | None:
+    """Float64 where no partial sum can leave 2^53; else element by element; else the wider factor in two pieces."""
+    if b is None:
+        bound = sum_bound(f"{f}->{out}", [a.shape], [bound_of(a)])
+        return torch.einsum(f"{f}->{out}", a.long()) if bound < _EXACT_INT else None
+    if not (set(f) | set(g)) - set(out):
+        return _entrywise(f, a, g, b, out)
+    spec, most = f"{f},{g}->{out}", (widest(a), widest(b))
+    bound = sum_bound(spec, [a.shape, b.shape], most)
+    if bound >= _EXACT_FLOAT:
+        most = bound_of(a), bound_of(b)
+        bound = sum_bound(spec, [a.shape, b.shape], most)
+    if bound < _EXACT_FLOAT:
+        return torch.einsum(spec, a.double(), b.double()).round().long()
+    if bound >= _EXACT_INT:
+        return None
+    return _in_pieces(f, a, g, b, out) if most[0] >= most[1] else _in_pieces(g, b, f, a, out)
+
+
+def _in_pieces(f: str, a: Tensor, g: str, b: Tensor, out: str) -> Tensor | None:
+    """a = high 2^s + low: both products are smaller."""
+    shift = (bound_of(a).bit_length() + 1) // 2
+    high, low = _product(f, a >> shift, g, b, out), _product(f, a & (1 << shift) - 1, g, b, out)
+    return None if high is None or low is None else (high << shift) + low
+
+
+def _entrywise(f: str, a: Tensor, g: str, b: Tensor, out: str) -> Tensor | None:
+    """No axis is summed."""
+    return exact_product(_spread(f, a, out), _spread(g, b, out))
+
+
+def exact_product(a: Tensor, b: Tensor) -> Tensor | None:
+    """a * b, broadcast; int64. The largest product may be far below the product of the largest."""
+    if widest(a) * widest(b) >= _EXACT_INT and bound_of(a) * bound_of(b) >= _EXACT_INT:
+        most = (a.double() * b.double()).abs().max()
+        if float(most) >= float(_EXACT_INT >> 1):
+            return None
+    return torch.mul(a.long(), b.long())
+
+
+def _spread(letters: str, a: Tensor, out: str) -> Tensor:
+    laid = a.permute(*sorted(range(len(letters)), key=lambda k: out.index(letters[k])))
+    size = dict(zip(letters, a.shape, strict=True))
+    return laid.reshape([size.get(x, 1) for x in out])

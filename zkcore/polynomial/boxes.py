@@ -1,0 +1,87 @@
+"""Aligned cuboids that cover a tensor's real cells with little padding.
+
+The extension of a tensor, with its first coordinates of an axis set to the bits of a number, is that of the aligned
+piece of the axis at this number. So a lookup's cells may enter a fraction tree as several cubes that fit them, rather
+than as one cube padded to powers of two: 40 heads as 32 + 8, 5120 columns as 4096 + 1024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from zkcore.field.kernels import MODULUS
+from zkcore.polynomial.point import Point, eq, index_point, num_vars, padded, split, total_vars
+
+WORTHWHILE = 1 << 16  # cells of a padded domain, from which on it is cut
+TOLERATED = 8  # padding of an axis is cut off while it is more than an eighth of the real cells
+
+
+@dataclass(frozen=True)
+class Box:
+    """Per axis of a domain `shape`: `start`, a multiple of `size`, which is a power of two."""
+
+    shape: tuple[int, ...]
+    start: tuple[int, ...]
+    size: tuple[int, ...]
+
+    @property
+    def num_vars(self) -> int:
+        return total_vars(self.size)
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        return tuple(a + n for a, n in zip(self.start, self.size, strict=True))
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where it lies, cut at the real cells."""
+        return tuple(slice(a, min(b, n)) for a, b, n in zip(self.start, self.end, self.shape, strict=True))
+
+    @property
+    def full(self) -> bool:
+        """Are all its cells real?"""
+        return all(b <= n for b, n in zip(self.end, self.shape, strict=True))
+
+    def place(self, point: Sequence[int]) -> tuple[Point, ...]:
+        """A point of the box as a point of the domain, by axis."""
+        return tuple(
+            index_point(a >> len(own), num_vars(n) - len(own)) + own
+            for a, n, own in zip(self.start, self.shape, split(point, self.size), strict=True)
+        )
+
+    def restrict(self, place: Sequence[Point]) -> tuple[Point, int]:
+        """eq(place, .) on the box: the box's point, and a factor."""
+        factor, own = 1, list[int]()
+        for start, size, point in zip(self.start, self.size, place, strict=True):
+            cut = len(point) - num_vars(size)
+            factor = factor * eq(index_point(start >> num_vars(size), cut), point[:cut]) % MODULUS
+            own += point[cut:]
+        return tuple(own), factor
+
+
+def whole(shape: tuple[int, ...]) -> Box:
+    """The padded domain."""
+    return Box(shape, (0,) * len(shape), padded(shape))
+
+
+def boxes(shape: tuple[int, ...]) -> list[Box]:
+    """They are disjoint, and every real cell lies in one."""
+    if prod(padded(shape)) < WORTHWHILE:
+        return [whole(shape)]
+    cut = product(*(pieces(n) for n in shape))
+    return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut]
+
+
+def pieces(cells: int) -> list[tuple[int, int]]:
+    """(start, size): powers of two, descending."""
+    out, start = list[tuple[int, int]](), 0
+    while True:
+        rest = cells - start
+        size = 1 << num_vars(rest)
+        if (size - rest) * TOLERATED <= cells:
+            return [*out, (start, size)]
+        out.append((start, size >> 1))
+        start += size >> 1
