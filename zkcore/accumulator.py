@@ -19,6 +19,7 @@ import numpy as np
 from zkcore import proof as files
 from zkcore.commitment.deferred import Instance, Secret
 from zkcore.errors import FormatError, UsageError
+from zkcore.field.space import of
 from zkcore.public import PublicFile
 from zkcore.settlement import Entry, difference, digests, plain
 from zkcore.statement import digest
@@ -132,7 +133,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _pack(c: Carried) -> bytes:
     numbers = (c.secret.blind, c.secret.value, c.secret.value_blind)
-    words = np.ascontiguousarray(c.secret.vector, dtype="<u8").tobytes()
+    words = np.ascontiguousarray(of(c.secret.vector).host(c.secret.vector), dtype="<u8").tobytes()
     return c.entry.instance.encode() + b"".join(n.to_bytes(SCALAR_BYTES, "big") for n in numbers) + words
 
 

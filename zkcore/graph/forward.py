@@ -91,8 +91,12 @@ class Run:
         if ref.kind == "public":
             return self.publics[ref.name]
         if ref.kind == "weight":
-            return self.weights[scope + ref.name] if scope + ref.name in self.weights else self.weights[ref.name]
+            return _wide(self.weights[scope + ref.name if scope + ref.name in self.weights else ref.name])
         if ref.name in local:
             return local[ref.name]
-        kept = self.store[ref.name]
-        return kept if kept.is_floating_point() else kept.long()
+        return _wide(self.store[ref.name])
+
+
+def _wide(tensor: TorchTensor) -> TorchTensor:
+    """As ops take it: real, or 64-bit integers, however it is kept."""
+    return tensor if tensor.is_floating_point() else tensor.long()

@@ -58,13 +58,13 @@ def witness(
 
 @dataclass(frozen=True)
 class Moved(Mapping[str, torch.Tensor]):
-    """Weights as a forward pass reads them: on the device, as 64-bit integers."""
+    """Weights as a forward pass reads them: on the device."""
 
     weights: Weights
     device: torch.device
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        return self.weights[name].to(self.device).long()
+        return self.weights[name].to(self.device)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.weights)
@@ -122,7 +122,7 @@ def generate(
         )
     length = len(prompt) + max_new_tokens
     graph = family.graph(architecture, quantisation, ops, Sequence((*prompt, *(0,) * max_new_tokens), len(prompt)))
-    run = Run(graph, Moved(weights, HOST), {}, integers, cache={}, keep=lambda name: False)
+    run = Run(graph, weights, {}, integers, cache={}, keep=lambda name: False)
     fixed, tokens, start = publics(graph), list(prompt), 0
     while len(tokens) < length:
         new = torch.tensor(tokens[start:])
