@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from zkcore_ternary.absmax import Absmax
-from zkcore_ternary.bitlinear import BitLinear
 from zkcore_ternary.relu2 import RELU2, table
 from zkcore_ternary.subnorm import SubNorm
+from zkcore_ternary.token_scale import TokenScale
 
 from zkcore.errors import GraphError, RangeError
 from zkcore.field.kernels import MODULUS
@@ -195,24 +195,22 @@ def test_a_quotient_off_by_one_and_its_alias_are_rejected(delta: int) -> None:
     assert "lookups" in caught(bench(), {"op.y": alias})
 
 
-# --- bitlinear --------------------------------------------------------------------------------------------------------
-def trits(shape: tuple[int, ...]) -> Integers:
-    return np.random.default_rng(5).integers(-1, 2, shape, dtype=np.int64)
+# --- token scale ------------------------------------------------------------------------------------------------------
+def sums(axes: str) -> dict[str, Input]:
+    shape = LAYOUTS[axes]
+    tokens = shape[positions(axes)], shape[positions(axes) + 1]
+    scale = activation(np.abs(sample(tokens, 7, 4)) + 1, 8, positions=0)
+    x = activation(sample(shape, 8), 8, positions=positions(axes))
+    return {"x": x, "scale": scale, "weight_scale": weight(np.array([77]), 8)}
 
 
-def projection(n: int) -> dict[str, Input]:
-    scale = activation(np.abs(sample((1, n), 7, 4)) + 1, 8, positions=0)
-    x, w = activation(sample((1, n, 5), 8), 8, positions=0), weight(trits((5, 2, 3)), 2)
-    return {"x": x, "scale": scale, "w": w, "weight_scale": weight(np.array([77]), 8)}
-
-
-@pytest.mark.parametrize("n", SIZES)
-def test_bitlinear(n: int) -> None:
-    check_op(BitLinear("Iim,mhd->hIid", 6, 10), projection(n), samples=3)
+@pytest.mark.parametrize("axes", LAYOUTS)
+def test_token_scale(axes: str) -> None:
+    check_op(TokenScale(axes, 6, 10), sums(axes), samples=3, hiding=axes == "Iim")
 
 
 def test_a_changed_factor_or_weight_scale_is_rejected() -> None:
-    op, inputs = BitLinear("Iim,mhd->hIid", 6, 10), projection(3)
+    op, inputs = TokenScale("hIid", 6, 10), sums("hIid")
     mine = Bench(op, inputs, 8, run_op(op, {r: i.flat() for r, i in inputs.items()}))
     assert "lookups" in caught(mine, {"op.factor": plus(1)})
     given, setup = mine.given(), mine.setup(hiding=True)

@@ -21,13 +21,13 @@ from zkcore.models.decoder import DecoderArchitecture
 from zkcore.models.family import Ops, Sequence, Tiling
 from zkcore.models.quantisation import Quantisation
 from zkcore.ops.glu import GluSettings
-from zkcore.ops.linear import Replicate, Rope
+from zkcore.ops.linear import Contract, Replicate, Rope
 from zkcore.ops.requantise import Requantise, Residual
 from zkcore.ops.rmsnorm import RmsNorm
 from zkcore.ops.tables import units
 from zkcore_ternary.absmax import Absmax
-from zkcore_ternary.bitlinear import BitLinear
 from zkcore_ternary.subnorm import SubNorm
+from zkcore_ternary.token_scale import TokenScale
 
 PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
 INVERSE_BITS = 13  # of a sub-norm's inverse root, at least
@@ -103,8 +103,10 @@ class _Block:
         w = s.ternary(name, shape)
         weight_scale = s.weight(f"{name}_scale", (1,), bits.weight_bits)
         out = self.q.activations[f"{name}_factor"]
-        op = BitLinear(spec, x.fraction + self.q.weights[f"{name}_scale"] - out, bits.activation_bits)
-        return s.add(f"{name}_acc", op, x=x.y, scale=x.scale, w=w, weight_scale=weight_scale)["y"], out
+        total = s.add(f"{name}_sum", Contract(spec), x=x.y, w=w)["y"]
+        shift = x.fraction + self.q.weights[f"{name}_scale"] - out
+        op = TokenScale(spec.split("->")[1], shift, bits.activation_bits)
+        return s.add(f"{name}_acc", op, x=total, scale=x.scale, weight_scale=weight_scale)["y"], out
 
     # --- halves of a layer -------------------------------------------------------------------------------------------
     def attention(self, x: Eight) -> Ref:
