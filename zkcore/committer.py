@@ -28,6 +28,7 @@ from zkcore.models.family import Architecture
 from zkcore.models.text import TextCodec
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.point import split, total_vars
+from zkcore.progress import Progress, silent, within
 from zkcore.setup import Parts, Setup, toolbox
 from zkcore.statement import digest
 from zkcore.transcript.channel import ProverChannel
@@ -38,7 +39,7 @@ PUBLIC, PRIVATE, REPORT = "public.zkc", "private/weights.safetensors", "accuracy
 
 
 class Stages(Protocol):
-    def stage(self, name: str, detail: str = "") -> None: ...
+    def stage(self, name: str, detail: str = "", done: int = 0, total: int = 0, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ def publish(
     rows, secrets = _rows(setup, tools, arranged)
     statement = setup.statement(tokenizer.sha256, digest(rows))
     report.stage("range proof")
-    certificate = _certificate(setup, tools, statement.encode(), rows, secrets, arranged)
+    certificate = _certificate(
+        setup, tools, statement.encode(), rows, secrets, arranged, within(report.stage, "range proof")
+    )
     header = {**setup.header(), "tokenizer": [len(tokenizer.packed), tokenizer.sha256], "rows_sha256": digest(rows)}
     data = files.pack(files.COMMITMENT_MAGIC, header, [tokenizer.packed, rows, certificate])
     parts = (("tokenizer", len(tokenizer.packed)), ("rows", len(rows)), ("range proof", len(certificate)))
@@ -187,6 +190,7 @@ def _certificate(
     rows: bytes,
     secrets: Mapping[str, Rows],
     weights: Mapping[str, Array],
+    progress: Progress = silent,
 ) -> bytes:
     channel = ProverChannel(_secret(secrets) + statement)
     t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
@@ -194,6 +198,7 @@ def _certificate(
     setup.parts.driver(setup.adopt(t, rows, secrets)).run(
         system, t, Witness(system, tools.kernels, weights, memory=tools.memory)
     )
+    setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, Witness(system, tools.kernels, weights))
     return bytes(channel.proof)
 
 

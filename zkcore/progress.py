@@ -20,6 +20,15 @@ def silent(stage: str, detail: str = "", done: int = 0, total: int = 0) -> None:
     """No progress reports."""
 
 
+def within(progress: Progress, stage: str) -> Progress:
+    """For work that is one stage of a longer one: its own stages are told as details."""
+
+    def told(inner: str, detail: str = "", done: int = 0, total: int = 0, /) -> None:
+        progress(stage, f"{inner}, {detail}" if detail else inner, done, total)
+
+    return told
+
+
 def layers_in(names: Iterable[str]) -> int:
     """How many layers the names of a model's tensors speak of."""
     return max((int(found[1]) + 1 for n in names if (found := _LAYER.match(n))), default=0)

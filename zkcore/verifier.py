@@ -11,7 +11,7 @@ from zkcore import proof as files
 from zkcore.backward import Work
 from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError
 from zkcore.models.family import Sequence
-from zkcore.progress import Progress, silent
+from zkcore.progress import Progress, silent, within
 from zkcore.public import PublicFile, building
 from zkcore.settlement import Entry, Settled
 from zkcore.setup import toolbox
@@ -106,7 +106,7 @@ def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: 
     statement = b"weight ranges" + commitment.statement.encode()
     channel = VerifierChannel(commitment.certificate)
     t = Transcript(channel, toolbox(cache_dir), statement, hiding=setup.parts.config.zero_knowledge)
-    driver = setup.parts.driver(setup.adopt(t, commitment.rows))
+    driver = setup.parts.driver(setup.adopt(t, commitment.rows), within(progress, RANGES))
     driver.run(building(setup.certificate), t, None)
     return dict(sum((Counter(w) for w in driver.work.values()), Counter()))
 

@@ -107,7 +107,7 @@ def test_commit_prove_verify(cli: Cli) -> None:
     before = cli.listing()
     made = cli("--json", "commit", "model", "--config", "model/config.yaml", "--out", "com")
     assert (made.code, made.err) == (0, "")
-    assert [e["event"] for e in made.events if e["event"] not in ("begin", "note", "end")] == ["commit"]
+    assert [e["event"] for e in made.events if e["event"] not in ("begin", "progress", "note", "end")] == ["commit"]
     said = made.events[-1]
     assert said["parameters"] > 20_000
     assert 0 < said["top1_agreement"] <= 1
