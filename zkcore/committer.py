@@ -195,10 +195,8 @@ def _certificate(
     channel = ProverChannel(_secret(secrets) + statement)
     t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
-    setup.parts.driver(setup.adopt(t, rows, secrets)).run(
-        system, t, Witness(system, tools.kernels, weights, memory=tools.memory)
-    )
-    setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, Witness(system, tools.kernels, weights))
+    witness = Witness(system, tools.kernels, weights, memory=tools.memory)
+    setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, witness)
     return bytes(channel.proof)
 
 
