@@ -37,7 +37,9 @@ struct Loop {
 
 thread_local bool inside_loop = false;
 
-// Workers sleep between loops. A pool is never destroyed: its threads end with the process.
+// Workers sleep between loops. A loop calls no more of them than it has pieces, and waits for none that has
+// not begun: a short loop is over before a worker of a busy machine, or the last of many, is awake. A pool is
+// never destroyed: its threads end with the process.
 class Pool {
  public:
   explicit Pool(int workers) : pid_(getpid()), workers_(workers) {
@@ -47,17 +49,18 @@ class Pool {
   int workers() const { return workers_; }
 
   void run(Loop& loop) {
+    const int called = static_cast<int>(std::min<size_t>(workers_, (loop.n - 1) / loop.chunk));
     {
       const std::lock_guard<std::mutex> lock(lock_);
       loop_ = &loop;
-      ++generation_;
-      busy_ = workers_;
+      called_ = called;
     }
-    wake_.notify_all();
+    for (int i = 0; i < called; ++i) wake_.notify_one();
     inside_loop = true;
     loop.work();
     inside_loop = false;
     std::unique_lock<std::mutex> lock(lock_);
+    called_ = 0;
     done_.wait(lock, [this] { return busy_ == 0; });
   }
 
@@ -73,12 +76,12 @@ class Pool {
  private:
   void serve() {
     inside_loop = true;
-    size_t seen = 0;
     std::unique_lock<std::mutex> lock(lock_);
     for (;;) {
-      wake_.wait(lock, [&] { return retired_ || generation_ != seen; });
+      wake_.wait(lock, [&] { return retired_ || called_ > 0; });
       if (retired_) return;
-      seen = generation_;
+      --called_;
+      ++busy_;
       Loop* loop = loop_;
       lock.unlock();
       loop->work();
@@ -93,8 +96,8 @@ class Pool {
   std::condition_variable wake_;
   std::condition_variable done_;
   Loop* loop_ = nullptr;
-  size_t generation_ = 0;
-  int busy_ = 0;
+  int called_ = 0;  // workers that may still join the loop
+  int busy_ = 0;    // workers in it
   bool retired_ = false;
 };
 
