@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from zkcore.claim import Place
 from zkcore.errors import GraphError
 from zkcore.field.kernels import MODULUS
-from zkcore.polynomial.point import box, eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
+from zkcore.polynomial.point import Point, box, eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
 
 Integers = NDArray[np.int64]
 NO_NORMS: Mapping[tuple[int, ...], int] = {}
@@ -204,21 +205,16 @@ class CausalTiles:
         on = sum(w for w, (i, j) in zip(weights, self.pairs, strict=True) if i == j)
         off = sum(w for w, (i, j) in zip(weights, self.pairs, strict=True) if i != j)
         square = less_than(place[1], self.tile) * less_than(place[2], self.tile)
-        return (on * self._lower(place[1], place[2]) + off * square) % MODULUS
-
-    def _lower(self, query: tuple[int, ...], key: tuple[int, ...]) -> int:
-        """sum over real rows i of eq(i) [j <= i]."""
-        weights = _eq_values((self.tile,), (query,))
-        return sum(w * less_than(key, i + 1) for i, w in enumerate(weights)) % MODULUS
+        return (on * _lower(self.tile, place[1], place[2]) + off * square) % MODULUS
 
     def paired(self, place: Place, other: Place) -> int | None:
         weights = zip(_eq_values(self.shape[:1], place[:1]), _eq_values(self.shape[:1], other[:1]), strict=True)
         on = off = 0
         for (w, v), (i, j) in zip(weights, self.pairs, strict=True):
             on, off = (on + w * v, off) if i == j else (on, off + w * v)
-        rows = zip(_eq_values((self.tile,), place[1:2]), _eq_values((self.tile,), other[1:2]), strict=True)
-        lower = sum(w * v % MODULUS * paired_less_than(place[2], other[2], i + 1) for i, (w, v) in enumerate(rows))
-        return (on * lower + off * paired_box(place[1:], other[1:], self.shape[1:])) % MODULUS
+        return (
+            on * _paired_lower(self.tile, place[1:], other[1:]) + off * paired_box(place[1:], other[1:], self.shape[1:])
+        ) % MODULUS
 
     def describe(self) -> list[object]:
         return ["causal tiles", self.tiles, self.tile]
@@ -247,7 +243,23 @@ class Ones:
         return ["ones", list(self.shape)]
 
 
-def _eq_values(shape: tuple[int, ...], place: Place) -> list[int]:
+# A proof asks for the same values again and again: of every box of a tensor, say, at one point.
+@lru_cache(maxsize=64)
+def _lower(tile: int, query: Point, key: Point) -> int:
+    """sum over real rows i of eq(i) [j <= i]."""
+    weights = _eq_values((tile,), (query,))
+    return sum(w * less_than(key, i + 1) for i, w in enumerate(weights)) % MODULUS
+
+
+@lru_cache(maxsize=64)
+def _paired_lower(tile: int, place: Place, other: Place) -> int:
+    """The extension of eq(place, .) [j <= i] on a tile, at `other`."""
+    rows = zip(_eq_values((tile,), place[:1]), _eq_values((tile,), other[:1]), strict=True)
+    return sum(w * v % MODULUS * paired_less_than(place[1], other[1], i + 1) for i, (w, v) in enumerate(rows)) % MODULUS
+
+
+@lru_cache(maxsize=64)
+def _eq_values(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
     """eq(place, x) for all real cells x, row-major."""
     out = [1]
     for n, point in zip(shape, place, strict=True):
@@ -255,4 +267,4 @@ def _eq_values(shape: tuple[int, ...], place: Place) -> list[int]:
         for r in point:
             axis = [v * f % MODULUS for v in axis for f in (1 - r, r)]
         out = [a * b % MODULUS for a in out for b in axis[:n]]
-    return out
+    return tuple(out)

@@ -41,9 +41,9 @@ def run_rounds(
     for _ in range(num_vars):
         first, *rest = send("round", degree, prover.round if prover else nothing)
         r = draw("round")
+        if prover:
+            prover.bind(r)  # a GPU computes the next round meanwhile
         w = lagrange(degree, r)
         claim = weighted([(w[0] - w[1], first), (w[1], claim), *zip(w[2:], rest, strict=True)])
-        if prover:
-            prover.bind(r)
         point.append(r)
     return tuple(point), claim

@@ -132,21 +132,32 @@ Fr SumcheckState::sum_at(int x, size_t pairs) {
   return tables_->collect(eq_ ? &*eq_ : nullptr, pairs)[0];
 }
 
-const SumcheckState::Polynomial& SumcheckState::polynomial() {
-  if (polynomial_) return *polynomial_;
+// Launches the round's sums, with what is left to bind, and does not wait: the host has other things to do.
+void SumcheckState::start() {
   const size_t pairs = size_t{1} << (variables_ - 1);
   const int e = tables_->degree();
-  const Fr at_zero = line(Fr::zero());
-  const Fr at_one = line(Fr::one());
-  const bool end = at_one.is_zero();  // then the claim says nothing about q(1): sum there
-  const bool both = e == 2 && !claim_ && !pending_ && tables_->sums_both_ends();
-  const Points points = both     ? Points::kBothLeading
+  end_ = line(Fr::one()).is_zero();  // then the claim says nothing about q(1): sum there
+  both_ = e == 2 && !claim_ && !pending_ && tables_->sums_both_ends();
+  const Points points = both_    ? Points::kBothLeading
                         : e <= 1 ? Points::kEnd
                         : e == 3 ? Points::kEndLeadingTwo
                                  : Points::kEndLeading;
   const EqView view = eq_ ? eq_->view() : EqView{};
-  tables_->sum(points, {end}, eq_ ? &view : nullptr, pairs, pending_ ? &*pending_ : nullptr);
+  tables_->sum(points, {end_}, eq_ ? &view : nullptr, pairs, pending_ ? &*pending_ : nullptr);
   pending_.reset();
+  started_ = true;
+}
+
+const SumcheckState::Polynomial& SumcheckState::polynomial() {
+  if (polynomial_) return *polynomial_;
+  if (!started_) start();
+  started_ = false;
+  const size_t pairs = size_t{1} << (variables_ - 1);
+  const int e = tables_->degree();
+  const Fr at_zero = line(Fr::zero());
+  const Fr at_one = line(Fr::one());
+  const bool end = end_;
+  const bool both = both_;
   const std::vector<Fr> sums = tables_->collect(eq_ ? &*eq_ : nullptr, pairs);
 
   Polynomial q;
@@ -182,6 +193,8 @@ std::vector<Fr> SumcheckState::round() {
 }
 
 void SumcheckState::bind(const Fr& challenge) {
+  if (started_) tables_->collect(eq_ ? &*eq_ : nullptr, size_t{1} << (variables_ - 1));  // not asked for
+  started_ = false;
   if (pending_) tables_->bind(size_t{1} << variables_, *pending_);
   pending_ = challenge;
   if (polynomial_) {
@@ -191,7 +204,7 @@ void SumcheckState::bind(const Fr& challenge) {
   }
   polynomial_.reset();
   if (eq_) eq_->bind(challenge);
-  --variables_;
+  if (--variables_ > 0) start();
 }
 
 std::vector<Fr> SumcheckState::finals() {

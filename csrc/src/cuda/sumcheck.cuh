@@ -66,6 +66,7 @@ class SumcheckState : public Prover {
     Fr leading = Fr::zero();
     Fr at(const Fr& x) const;
   };
+  void start();
   const Polynomial& polynomial();
   Fr sum_at(int x, size_t pairs);
   Fr line(const Fr& x) const;
@@ -78,6 +79,9 @@ class SumcheckState : public Prover {
   std::optional<Fr> claim_;
   std::optional<Fr> pending_;  // a challenge that is not yet bound
   std::optional<Polynomial> polynomial_;
+  bool started_ = false;  // the current round's sums are being computed
+  bool end_ = false;      // of which the one at 0 or 1 is this end's
+  bool both_ = false;     // or both are summed
 };
 
 }  // namespace zkcore::cuda
