@@ -84,6 +84,7 @@ $(VENV)/.docs: $(VENV)/.stamp docs/requirements.lock
 
 docs: $(VENV)/.docs
 	$(BIN)/python scripts/config_reference.py
+	$(BIN)/python scripts/measured.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 notebooks: $(VENV)/.docs

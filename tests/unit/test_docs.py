@@ -26,6 +26,11 @@ def test_the_configuration_reference_is_up_to_date() -> None:
     assert PAGES["configuration.md"] == reference(), "run scripts/config_reference.py"
 
 
+def test_figures_are_those_of_the_results() -> None:
+    tables = runpy.run_path(str(ROOT / "scripts" / "measured.py"))["tables"]
+    assert (DOCS / "includes" / "measured.md").read_text(encoding="utf-8") == tables(), "run scripts/measured.py"
+
+
 def test_every_page_is_in_the_navigation() -> None:
     nav = re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     hooks = (ROOT / "scripts" / "docs_hooks.py").read_text()
