@@ -65,8 +65,8 @@ GUARD = "test_each_guard_alone"
 FOLDED_MASK = (
     ("(folded.mask_row.refs, k.from_scalars([folded.r]))", "(folded.mask_row.refs, k.from_scalars([1]))"),
     (
-        "table[np.array(grid.position)]])",
-        "k.combine([(folded.r, table[np.array(grid.position)])], 0, grid.tape.slots)])",
+        "k.space.take(table, grid.position)])",
+        "k.combine([(folded.r, k.space.take(table, grid.position))], 0, grid.tape.slots)])",
     ),
     ("blind += folded.r * k.to", "blind += k.to"),
     ("[folded.r * v % MODULUS for v in folded.mask]", "[v % MODULUS for v in folded.mask]"),
@@ -238,13 +238,34 @@ MUTANTS: dict[str, Mutant] = {
         "zkcore/transcript/rounds.py",
         (
             ("        first, *rest = send(", '        r = draw("round")\n        first, *rest = send('),
-            ('        r = draw("round")\n        w = ', "        w = "),
+            ('        r = draw("round")\n        if prover:', "        if prover:"),
         ),
         ATTACKS,
         "drawn_in_time",
     ),
     "merge batch": known("subprotocols/merge", "merge", 1),
     "opening batch": known("commitment/hyrax", "opening batch", 1),
+    "claims batch": mutant(
+        "subprotocols/einsum",
+        'session.t.challenge("claims")',
+        '(session.t.challenge("claims") and 1)',
+        "tests/attacks/test_large_tensors.py",
+        "contradict and drawn",
+    ),
+    "a box left out": mutant(
+        "polynomial/boxes",
+        "return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut]",
+        "return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut][:-1]",
+        "tests/attacks/test_large_tensors.py",
+        "any_cell",
+    ),
+    "join of openings": mutant(
+        "commitment/hyrax",
+        "[(w, scalars)], 0, len(scalars))",
+        "[(1, scalars)], 0, len(scalars))",
+        "tests/attacks/test_large_tensors.py",
+        "openings_in_parts",
+    ),
     "lookup": mutant(
         "subprotocols/logup_gkr",
         'session.t.challenges("lookup", 2)',

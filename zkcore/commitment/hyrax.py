@@ -113,10 +113,11 @@ class Hyrax:
         k, gamma, size = t.kernels, t.challenge("opening batch"), 1 << self.log_width
         powers = [pow(gamma, i, MODULUS) for i in range(len(parts))]
         secrets = [p.secret for p in parts if p.secret is not None]
-        folded = {}
+        folded: dict[Point, FieldArray] = {}
         for p, c in zip(powers, parts, strict=True):
             if c.secret:
-                folded[c.point] = k.combine([(p, c.secret[0])], 0, size)
+                before = [(1, folded[c.point])] if c.point in folded else []
+                folded[c.point] = k.combine([*before, (p, c.secret[0])], 0, size)
         rho, final = self._move(t, powers, [c.value for c in parts], folded)
         weights = [p * eq(c.point, rho) % MODULUS for p, c in zip(powers, parts, strict=True)]
         received = [
