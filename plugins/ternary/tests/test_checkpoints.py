@@ -300,3 +300,16 @@ def test_other_quantisations_are_refused(packing: str, bitnet: Callable[..., Pat
 
 def test_packing_is_one_encoding() -> None:
     assert pack(np.array([1, 1, 1, 1, 1], dtype=np.int8)).tolist() == [242]
+
+
+@pytest.mark.slow
+def test_the_trained_example(tmp_path: Path, generator_cache: Path) -> None:
+    """Its integer model reads as well as transformers' layers do, and its answers are words."""
+    example = Path(__file__).parents[3] / "examples" / "tiny-bitnet"
+    done = api.commit(example, example / "bitnet.yaml", tmp_path / "com")
+    assert done.perplexity_integer == pytest.approx(done.perplexity_float, rel=0.01)
+    assert done.top1_agreement > 0.97
+    prompt = "Once upon a time there was a little fox named"
+    made = api.prove(tmp_path / "com", prompt, 16, tmp_path / "a.zkp", nonce=b"n")
+    known = {"prompt": prompt, "expect_text": made.text, "nonce": b"n"}
+    assert len(api.verify(tmp_path / "a.zkp", tmp_path / "com" / "public.zkc", **known).text.split()) >= 4
