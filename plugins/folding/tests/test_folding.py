@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from zkcore_folding.strategy import Folding
 
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.config import StrategyConfig
 from zkcore.errors import GraphError
+from zkcore.field.kernels import Kernels
+from zkcore.graph import witness
+from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
+from zkcore.graph.system import System
 from zkcore.graph.vmap import Axis, Stack
+from zkcore.graph.witness import Tamper
 from zkcore.strategy.per_layer import PerLayer
 from zkcore.strategy.strategy import Strategy
+from zkcore.testing import toolbox
 from zkcore.testing.small_models import SmallLlama
 from zkcore.testing.strategy_suite import PROMPT, check_strategy
-from zkcore.testing.toolbox import Setup, commit_weights, proof_size
+from zkcore.testing.toolbox import Setup, commit_weights, proof_size, prove_system, tools, verify_system
 
 WIDE = Setup(hiding=True, scheme=Hyrax(11))
 STATES = "layers.mlp_residual.y"
@@ -42,6 +50,33 @@ def test_proofs_are_nearly_flat_in_depth() -> None:
     unrolled = [size(PerLayer(StrategyConfig()), n) for n in (2, 8)]
     assert folded[1] - folded[0] < (unrolled[1] - unrolled[0]) / 8
     assert folded[1] < 1.4 * folded[0] < unrolled[0] * 1.4
+
+
+def test_it_proves_within_a_memory_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is derived is kept for a while, and derived again: all layers' virtual tensors are never there together."""
+    limit, held, made = 4000, list[int](), list[str]()
+
+    class Limited(witness.Witness):
+        def __init__(self, system: System, kernels: Kernels, given: Mapping[str, Array], tamper: Tamper | None) -> None:
+            super().__init__(system, kernels, given, tamper, limit)
+
+        def _keep(self, name: str, array: Array, memory: int) -> None:
+            super()._keep(name, array, memory)
+            made.append(name)
+            held.append(sum(self._passing.values()))
+            assert held[-1] <= limit or len(self._passing) <= witness.AT_ONCE
+
+    model = SmallLlama(layers=4)
+    system, given = model.prepare(Folding(StrategyConfig()), model.answer(PROMPT))
+    free = witness.Witness(system, tools().kernels, given, None, 1 << 40)
+    virtual = [free.array(t.name) for t in system.of_kind("virtual")]
+    monkeypatch.setattr(witness, "SMALL", 0)
+    monkeypatch.setattr(toolbox, "Witness", Limited)
+    weights = commit_weights(system, given)
+    verify_system(system, prove_system(system, given, weights=weights), weights=weights)
+    assert sum(a.nbytes for a in virtual) > 5 * limit
+    assert max(held) < sum(a.nbytes for a in virtual) / 2
+    assert len(made) > len({*made})
 
 
 def test_one_commitment_per_weight_kind() -> None:
