@@ -11,7 +11,8 @@ RESULTS, TARGET = ROOT / "benchmarks" / "results", ROOT / "docs" / "includes" / 
 
 
 def tables() -> str:
-    return "\n".join([_example(), "", _depth(), "", _groups(), ""])
+    parts = (_example, _ablation, _depth, _groups, _accumulated)
+    return "\n".join(line for part in parts for line in (part(), ""))
 
 
 def _result(name: str) -> dict[str, Any]:
@@ -56,6 +57,38 @@ def _groups() -> str:
         rows.append(f"| {r['heads']} | {r['attention']} | {figures} |")
     head = f"Query heads over key heads, one layer of a very small model ({_where(result)}):\n\n"
     return head + _table("heads | attention | committed values | lookups | proof bytes", rows)
+
+
+def _ablation() -> str:
+    """Configurations side by side."""
+    result, rows = _result("strategies-ablation"), []
+    for r in result["rows"]:
+        work = f"{r['field multiplications'] / 1e6:.1f} M | {r['group additions'] / 1e6:.1f} M"
+        seconds = " | ".join(f"{r[f'{step}, CPU seconds']:.1f}" for step in ("prove", "verify"))
+        perplexity = f"{r['perplexity, floats']:.4g} | {r['perplexity, integers']:.4g}"
+        model = "one" if "one key head" in r["model"] else "four"
+        figures = f"{work} | {r['proof bytes']:,} | {seconds} | {perplexity}"
+        rows.append(f"| {r['configuration']} | {model} | {figures} |")
+    head = (
+        f"Configurations, with either lookup argument, on `examples/tiny-llama` and on the same with its four key "
+        f"heads averaged to one, 16 new tokens ({_where(result)}):\n\n"
+    )
+    names = "configuration | key heads | field mults | group adds | proof bytes | prove, CPU s | verify, CPU s"
+    return head + _table(f"{names} | perplexity, floats | integers", rows)
+
+
+def _accumulated() -> str:
+    """What leaving the opening to a settlement saves."""
+    result, rows = _result("strategies-accumulate"), []
+    for r in result["rows"]:
+        size = f"{r['complete: proof bytes']:,} | {r['deferred: proof bytes']:,}"
+        ways = ("complete: verify", "deferred: verify without settlement", "deferred: verify with settlement")
+        seconds = " | ".join(f"{r[f'{way}, CPU seconds']:.2f}" for way in ways)
+        settled = f"{r['settlement bytes']:,} | {r['settle, CPU seconds']:.1f}"
+        rows.append(f"| 2^{r['log2 of the row width']} | {size} | {seconds} | {settled} |")
+    head = f"Answers that leave their opening to a settlement, of two answers ({_where(result)}):\n\n"
+    names = "row width | proof bytes, complete | deferred | verify, complete, CPU s | given a settlement"
+    return head + _table(f"{names} | with it | settlement bytes | settle, CPU s", rows)
 
 
 def _table(head: str, rows: list[str]) -> str:
