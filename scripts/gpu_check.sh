@@ -18,7 +18,7 @@ for step in "$@"; do
       cp build/gpu/_engine*.so zkcore/
       ;;
     test) python3 -m pytest -q -m gpu tests/gpu >"$out/test.log" 2>&1 || true; tail -25 "$out/test.log" ;;
-    bench) PYTHONPATH=. python3 benchmarks/engine_gpu.py --out "$out" ${BENCH_FLAGS:-} ;;
+    bench) PYTHONPATH=. python3 -m zkcore bench engine --device cuda --out "$out" ${BENCH_FLAGS:-} ;;
     *) echo "unknown step $step"; exit 2 ;;
   esac
 done

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from zkcore.bench import e2e, synthetic
+from zkcore.bench import e2e, engine, machine, synthetic
+from zkcore.bench.verbs import GROUPS
 from zkcore.cli import bench
 from zkcore.config import parse
-from zkcore.field import devices
+from zkcore.field import devices, native
+from zkcore.field.kernels import Kernels
 from zkcore.report.progress import QuietReporter
 from zkcore.testing.torch_kernels import TorchKernels
 
@@ -33,17 +35,31 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic, "SHAPES", {"tiny": TINY})
 
 
-@pytest.mark.parametrize("engine", ["cpu", "torch"])
+@pytest.mark.parametrize("kernels", [native.load(), TorchKernels()], ids=["numpy", "torch"])
+def test_every_verb_is_measured(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "LONG", 0.0)
+    seen: list[str] = []
+    done = engine.run(machine.Machine(kernels), 14, "", seen.append)
+    assert seen == list(GROUPS)
+    assert all(row.rate > 0 and row.bound > 0 for row in done.rows)
+    verbs = " ".join(row.verb for row in done.rows)
+    for verb in ("eq_table", "contract int16", "sumcheck eq a b", "LogUp-GKR", "commit_rows int16", "msm"):
+        assert verb in verbs
+    [*_, last] = bench.verb_table(done).columns
+    assert len(list(last.cells)) == len(done.rows)
+
+
+@pytest.mark.parametrize("arrays", ["numpy", "torch"])
 @pytest.mark.parametrize("memory_limit", [None, 1])
 def test_the_whole_life_of_a_proof(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, memory_limit: int | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrays: str, memory_limit: int | None
 ) -> None:
     """`verify` raises if the proof is not accepted."""
-    if engine == "torch":
+    if arrays == "torch":
         held = devices.Chosen(TorchKernels(), None if memory_limit is None else 1000)
         host, wanted = devices.choose, []
         monkeypatch.setattr(devices, "choose", lambda d, m=None: wanted.append(d) or (host(d) if d == "cpu" else held))
-    config = parse({**CONFIG, "device": "cpu" if engine == "cpu" else "cuda", "memory_limit": memory_limit}, "test")
+    config = parse({**CONFIG, "device": "cpu" if arrays == "numpy" else "cuda", "memory_limit": memory_limit}, "test")
     done = e2e.run("tiny", 20, 2, config, tmp_path, tmp_path, QuietReporter())
     assert done.proof_bytes == (tmp_path / "answer.zkp").stat().st_size
     assert {s.name for s in done.stages["proof"]} >= {"forward", "commit", "lookups", "open", "write"}
