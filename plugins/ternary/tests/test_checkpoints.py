@@ -282,6 +282,11 @@ PACKINGS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "packed as floats": (ABSMEAN, {}, ("'offline'", "encoding: ternary")),
     "another method": (TERNARY, {"quant_method": "gptq"}, ("quant_method", "gptq")),
     "another class": (TERNARY, {"linear_class": "bitblas"}, ("linear_class", "bitblas")),
+    "a layer left out": (
+        ABSMEAN,
+        {"quantization_mode": "online", "modules_to_not_convert": ["lm_head", "model.layers.0.mlp.up_proj"]},
+        ("modules_to_not_convert", "up_proj"),
+    ),
     "norms before": (TERNARY, {"use_rms_norm": True}, ("use_rms_norm",)),
 }
 

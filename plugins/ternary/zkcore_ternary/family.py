@@ -41,7 +41,7 @@ class _Packing(Read):
     linear_class: Literal["bitlinear", "autobitlinear"] = "bitlinear"
     quantization_mode: Literal["offline", "online"] = "offline"
     use_rms_norm: Literal[False] = False
-    modules_to_not_convert: list[str] | None = None
+    modules_to_not_convert: list[Literal["lm_head"]] | None = None
 
 
 @dataclass(frozen=True)
