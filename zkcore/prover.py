@@ -16,8 +16,8 @@ from zkcore import public
 from zkcore.accumulator import Carried
 from zkcore.backward import Driver, Work
 from zkcore.errors import FormatError, UsageError
-from zkcore.graph.arrays import taken
-from zkcore.graph.model import Weight
+from zkcore.graph.arrays import Array, taken
+from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
 from zkcore.models import passes, trits
@@ -101,7 +101,7 @@ def prove(
     keep = None if tools.memory is None else committed(system)
     computed = passes.witness(graph, owner.weights, progress, torch.device(tools.kernels.space.device), keep)
     given = setup.parts.strategy.given(system, computed)
-    given.update(setup.arrange({n: taken(w) for n, w in owner.weights.items()}))
+    given.update(setup.arrange(_weights(graph, owner.weights, tools.memory)))
     witness = Witness(system, tools.kernels, given, tamper, tools.memory)
     opening = DEFERRED if defer else COMPLETE
     statement = answer_statement(owner.public, system, sequence, nonce, opening)
@@ -118,6 +118,12 @@ def _carried(driver: Driver, proof: bytes) -> Carried | None:
     if driver.pending is None or driver.pending.secret is None:
         return None
     return Carried(Entry(digest(proof), driver.pending.instance()), driver.pending.secret)
+
+
+def _weights(graph: ModelGraph, weights: Mapping[str, torch.Tensor], memory: int | None) -> dict[str, Array]:
+    """As the witness takes them: ternary ones as they are kept, and all where memory is limited; others wide."""
+    ternary = {n for n, w in graph.weights().items() if w.ternary}
+    return {n: taken(w if memory is not None or n in ternary else w.long()) for n, w in weights.items()}
 
 
 def committed(system: System) -> Callable[[str], bool]:

@@ -18,6 +18,7 @@ from zkcore.polynomial.point import padded
 from zkcore.relation import Expr, Relation, Table
 
 SMALL = 1 << 20  # bytes: what is smaller is always kept
+GIVEN = 3  # times the memory for virtual tensors: what is given and takes no more is kept where the kernels are
 AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
@@ -25,7 +26,7 @@ Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 class Witness:
     """`given`: what ops computed, weights included. `tamper`: for attacks; {tensor: f(array, witness)}. `memory`: bytes
     of virtual tensors that are kept at most; the others are derived again when they are read again. With a limit
-    arrays are of the narrowest type."""
+    arrays are of the narrowest type, and weights of the host are moved again if all of them are too many."""
 
     def __init__(
         self,
@@ -40,6 +41,8 @@ class Witness:
         self._makers = {out: (r, k) for r in system.relations for k, out in enumerate(r.outs, 1)}
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
+        self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
+        self._fits = memory is not None and _bytes(self._given) <= GIVEN * memory
 
     def array(self, name: str) -> Array:
         if name in self._passing:  # the last to be read is the last to go
@@ -58,7 +61,7 @@ class Witness:
         self._arrays[name] = array
         size = prod(array.shape) * array.dtype.itemsize
         tensor = self.system.tensors.get(name)
-        if size < SMALL or tensor is None or tensor.kind != "virtual":
+        if size < SMALL or tensor is None or not (tensor.kind == "virtual" or name in self._lent):
             return
         self._passing[name] = size
         while sum(self._passing.values()) > memory and len(self._passing) > AT_ONCE:
@@ -78,6 +81,8 @@ class Witness:
     def _make(self, name: str) -> Array:
         if name in self._given:
             array = self.kernels.space.own(self._given[name])
+            if array is not self._given[name] and self._memory is not None and not self._fits:
+                self._lent.add(name)
             return array.reshape(self._shape(name, array))
         if name in self.system.publics:
             public = self.system.publics[name].array()
@@ -162,6 +167,10 @@ class Witness:
             index = self.kernels.space.own(np.array(objects, dtype=np.int64).reshape(arrays.shape_of(index)))
         row = index - relation.table.first
         return row * ((row >= 0) & (row < relation.table.size))
+
+
+def _bytes(given: Mapping[str, Array]) -> int:
+    return sum(prod(a.shape) * a.dtype.itemsize for a in given.values())
 
 
 def _real(box: Box) -> tuple[slice, ...]:
