@@ -15,7 +15,7 @@
 # PYTEST_FLAGS (e.g. PYTEST_FLAGS="-n 8 -m 'not slow'").
 
 PYTHON ?= python3
-ENGINE_FLAGS ?=
+ENGINE_FLAGS ?= -DZKCORE_CUDA=AUTO
 PYTEST_FLAGS ?= -n 2 --dist worksteal
 
 VENV := .venv

@@ -1,13 +1,34 @@
-# Defines the static library zkcore_cuda when nvcc is there and wanted.
+# Defines the static library zkcore_cuda when nvcc is there and wanted. Every architecture takes minutes to compile:
+# without a wish, it is that of the GPUs here, and without GPUs the CUDA part is left out unless it is asked for.
+find_program(zkcore_nvidia_smi nvidia-smi)
+set(zkcore_gpus "")
+if(zkcore_nvidia_smi)
+  execute_process(COMMAND "${zkcore_nvidia_smi}" --query-gpu=compute_cap --format=csv,noheader
+                  OUTPUT_VARIABLE zkcore_gpus OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+  if(failed)
+    set(zkcore_gpus "")
+  endif()
+  string(REPLACE "." "" zkcore_gpus "${zkcore_gpus}")
+  string(REGEX MATCHALL "[0-9]+" zkcore_gpus "${zkcore_gpus}")
+  list(REMOVE_DUPLICATES zkcore_gpus)
+endif()
+if(ZKCORE_CUDA_ARCHITECTURES)
+  set(zkcore_wanted ${ZKCORE_CUDA_ARCHITECTURES})
+elseif(zkcore_gpus)
+  set(zkcore_wanted ${zkcore_gpus})
+else()
+  set(zkcore_wanted 80 86 89 90)
+endif()
+
 file(GLOB zkcore_cuda_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/cuda/*.cu)
 
-if(zkcore_cuda_sources AND NOT ZKCORE_CUDA STREQUAL "OFF")
+if(zkcore_cuda_sources AND (ZKCORE_CUDA STREQUAL "ON" OR (ZKCORE_CUDA STREQUAL "AUTO" AND zkcore_gpus)))
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     execute_process(COMMAND "${CMAKE_CUDA_COMPILER}" --list-gpu-code OUTPUT_VARIABLE known ERROR_QUIET)
     set(CMAKE_CUDA_ARCHITECTURES "")
-    foreach(architecture IN LISTS ZKCORE_CUDA_ARCHITECTURES)
+    foreach(architecture IN LISTS zkcore_wanted)
       if(known MATCHES "sm_${architecture}[^0-9]")
         list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture})
       endif()
