@@ -202,8 +202,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def problems_in(error: ValidationError) -> list[str]:
-    """Each with its key path."""
-    return [f"{_path(p['loc'])}: {_problem(dict(p))}" for p in error.errors()]
+    """One a key, with its path; a value that no member of a union takes has a problem with each of them."""
+    found: dict[str, list[str]] = {}
+    for p in error.errors():
+        found.setdefault(_path(p["loc"]), []).append(_problem(dict(p)))
+    return [f"{path}: {'; or '.join(dict.fromkeys(said))}" for path, said in found.items()]
 
 
 def _path(location: tuple[Any, ...]) -> str:

@@ -176,9 +176,9 @@ def place(tmp_path: Path, generator_cache: Path) -> Path:
     return write_checkpoint(tmp_path / "model", num_hidden_layers=1)
 
 
-def committed_to(model: Path) -> Path:
+def committed_to(model: Path, **options: bool) -> Path:
     out = model.parent / "commitment"
-    api.commit(model, model / "config.yaml", out)
+    api.commit(model, model / "config.yaml", out, **options)
     return out
 
 
@@ -190,7 +190,7 @@ def test_an_answer_ends_with_an_end_token(place: Path, as_list: bool) -> None:
     free = owner.generate(prompt, 6).generated
     end = next(t for t in free[1:] if t != free[0])
     edit_json(place / "config.json", eos_token_id=[279, end] if as_list else end)
-    commitment = committed_to(place)
+    commitment = committed_to(place, overwrite=True)
     made = api.prove(commitment, PROMPT, 6, place / "a.zkp")
     assert made.tokens == free.index(end) + 1 < 6
     assert api.verify(place / "a.zkp", commitment / "public.zkc", prompt=PROMPT).tokens == made.tokens
