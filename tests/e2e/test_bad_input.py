@@ -392,7 +392,12 @@ def test_an_output_that_cannot_be_written_is_found_first(
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(prover.Owner, "load", None)
     refused(lambda: api.prove(tiny.commitment, "a", 1, tmp_path / place), UsageError, place, "cannot be written")
-    refused(lambda: api.commit(tiny.model, tiny.config, tmp_path / place), UsageError, place, "cannot be written")
+    refused(
+        lambda: api.commit(tiny.model, tiny.config, tmp_path / place, overwrite=True),
+        UsageError,
+        place,
+        "cannot be written",
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -28,7 +28,7 @@ from zkcore.polynomial.point import num_vars
 from zkcore.relation import Relation, Table
 from zkcore.strategy.per_layer import PerLayer
 from zkcore.subprotocols.fraction_tree import Run
-from zkcore.subprotocols.leaf_blocks import Compression, cell_block, prove_blocks, table_block, table_of
+from zkcore.subprotocols.leaf_blocks import Compression, cell_blocks, prove_blocks, table_block, table_of
 from zkcore.subprotocols.logup_gkr import LogupGkr, count
 from zkcore.subprotocols.lookup import Definition
 from zkcore.subprotocols.session import Session
@@ -53,7 +53,7 @@ class Lookups(LogupGkr):
         gamma, beta = self.challenges(session) or (gamma, beta)
         c = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
         blocks = [self.rows(session, t, c) for t in tables]
-        blocks += [cell_block(session, self.columns(r), c) for r in self.counted(relations)]
+        blocks += [b for r in self.counted(relations) for b in cell_blocks(session, self.columns(r), c)]
         prove_blocks(session, "lookups", blocks)
 
     def early(self, session: Session) -> tuple[int, ...]:
@@ -71,7 +71,7 @@ class Lookups(LogupGkr):
     def rows(self, session: Session, table: Table, c: Compression) -> Any:
         return table_block(session, table, c, [(-1, f"m {table.name}")])
 
-    def define(self, session: Session, definitions: Sequence[Definition]) -> None:
+    def define(self, session: Session, definitions: Sequence[Definition], group: str) -> None:
         """There are none."""
 
 
@@ -179,8 +179,8 @@ class _Rows(Hyrax):
         n = len(layout.row_ids)
         if not t.proving:
             return Commitment(layout, Rows(self.cross(t, label, n, lambda: b"")))
-        inside, blinds = layout.rows(np.asarray(make())), self.blinds(t, n)
-        encoded = kernels.encode(kernels.commit_rows(bases, inside, blinds, wire.fixed))
+        inside, blinds = np.asarray(make()), self.blinds(t, n)
+        encoded = kernels.encode(kernels.commit_rows(bases, layout.rows(inside), blinds, wire.fixed))
         return Commitment(layout, Rows(self.cross(t, label, n, lambda: encoded), inside, blinds))
 
     def blinds(self, t: Transcript, count: int) -> Any:
