@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
@@ -21,6 +20,7 @@ from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
 from zkcore.field.kernels import MODULUS, Kernels
+from zkcore.field.space import narrow
 from zkcore.graph.arrays import Array, taken
 from zkcore.graph.witness import Witness
 from zkcore.models import checkpoint, passes, quantisation, trits
@@ -30,10 +30,10 @@ from zkcore.polynomial import multilinear
 from zkcore.polynomial.point import split, total_vars
 from zkcore.progress import Progress, silent, within
 from zkcore.setup import Parts, Setup, toolbox
-from zkcore.statement import digest
+from zkcore.statement import ModelStatement, digest
 from zkcore.transcript.channel import ProverChannel
 from zkcore.transcript.transcript import Toolbox, Transcript
-from zkcore.transcript.wire import Rows
+from zkcore.transcript.wire import Rows, hedge
 
 PUBLIC, PRIVATE, REPORT = "public.zkc", "private/weights.safetensors", "accuracy.json"
 
@@ -110,9 +110,7 @@ def publish(
     rows, secrets = _rows(setup, tools, arranged)
     statement = setup.statement(tokenizer.sha256, digest(rows))
     report.stage("range proof")
-    certificate = _certificate(
-        setup, tools, statement.encode(), rows, secrets, arranged, within(report.stage, "range proof")
-    )
+    certificate = _certificate(setup, tools, statement, rows, secrets, arranged, within(report.stage, "range proof"))
     header = {**setup.header(), "tokenizer": [len(tokenizer.packed), tokenizer.sha256], "rows_sha256": digest(rows)}
     data = files.pack(files.COMMITMENT_MAGIC, header, [tokenizer.packed, rows, certificate])
     parts = (("tokenizer", len(tokenizer.packed)), ("rows", len(rows)), ("range proof", len(certificate)))
@@ -186,14 +184,14 @@ def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Array]) -> tuple[b
 def _certificate(
     setup: Setup,
     tools: Toolbox,
-    statement: bytes,
+    statement: ModelStatement,
     rows: bytes,
     secrets: Mapping[str, Rows],
     weights: Mapping[str, Array],
     progress: Progress = silent,
 ) -> bytes:
-    channel = ProverChannel(_secret(secrets) + statement)
-    t = Transcript(channel, tools, certificate_statement(statement), hiding=setup.parts.config.zero_knowledge)
+    channel = ProverChannel(hedge(secrets.values()) + statement.encode())
+    t = Transcript(channel, tools, statement.ranges(), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
     witness = Witness(system, tools.kernels, weights, memory=tools.memory)
     setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, witness)
@@ -211,19 +209,10 @@ def _fingerprint(kernels: Kernels, weights: Mapping[str, Array]) -> bytes:
     return hashlib.sha512(b"".join(out)).digest()
 
 
-def certificate_statement(model: bytes) -> bytes:
-    return b"weight ranges" + model
-
-
-def _secret(secrets: Mapping[str, Rows]) -> bytes:
-    """Something only the owner knows, to hedge the system's randomness."""
-    return b"".join(r.blinds.tobytes() for r in secrets.values() if r.blinds is not None)
-
-
 def _kept(setup: Setup, weights: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
     """As they lie on disk."""
     specs = setup.shortest().weights()
-    return {n: trits.pack(w.numpy()) if specs[n].ternary else _narrow(w.numpy()) for n, w in weights.items()}
+    return {n: trits.pack(w.numpy()) if specs[n].ternary else narrow(w.numpy()) for n, w in weights.items()}
 
 
 def _write(
@@ -243,10 +232,3 @@ def _write(
         files.Written(out / REPORT, json.dumps(asdict(accuracy), indent=2).encode()),
         files.Written(out / PUBLIC, public),
     )
-
-
-def _narrow(values: NDArray[Any]) -> NDArray[Any]:
-    for dtype in (np.int8, np.int16, np.int32):
-        if values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max:
-            return values.astype(dtype)
-    return values

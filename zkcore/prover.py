@@ -27,10 +27,10 @@ from zkcore.progress import Progress, silent
 from zkcore.public import PublicFile
 from zkcore.settlement import Entry
 from zkcore.setup import toolbox
-from zkcore.statement import COMPLETE, DEFERRED, Statement, digest
+from zkcore.statement import COMPLETE, DEFERRED, digest
 from zkcore.transcript.channel import ProverChannel
 from zkcore.transcript.transcript import Transcript
-from zkcore.transcript.wire import Rows
+from zkcore.transcript.wire import Rows, hedge
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def prove(
     given.update(setup.arrange(_weights(graph, owner.weights, tools.memory)))
     witness = Witness(system, tools.kernels, given, tamper, tools.memory)
     opening = DEFERRED if defer else COMPLETE
-    statement = answer_statement(owner.public, system, sequence, nonce, opening)
-    channel = ProverChannel(_hedge(owner) + statement.encode())
+    statement = owner.public.answer(sequence, system, nonce, opening)
+    channel = ProverChannel(hedge(owner.secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     weights = setup.adopt(t, owner.public.rows, owner.secrets)
     driver = setup.parts.driver(weights, progress, defer=defer)
@@ -147,17 +147,6 @@ def _check(commitment: PublicFile, sequence: Sequence) -> None:
 def header(commitment: PublicFile, sequence: Sequence, nonce: bytes, opening: str = COMPLETE) -> dict[str, Any]:
     prompt = sequence.tokens[: sequence.prompt_length]
     return files.answer_header(digest(commitment.rows), prompt, sequence.generated, nonce, opening)
-
-
-def answer_statement(
-    commitment: PublicFile, system: System, sequence: Sequence, nonce: bytes, opening: str = COMPLETE
-) -> Statement:
-    prompt = sequence.tokens[: sequence.prompt_length]
-    return Statement(commitment.statement, prompt, sequence.generated, digest(system.describe()), nonce, opening)
-
-
-def _hedge(owner: Owner) -> bytes:
-    return b"".join(r.blinds.tobytes() for r in owner.secrets.values() if r.blinds is not None)
 
 
 def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Rows]]:

@@ -15,7 +15,7 @@ from zkcore.graph.system import System
 from zkcore.models.family import Sequence
 from zkcore.models.text import TextCodec
 from zkcore.setup import Setup, from_header
-from zkcore.statement import ModelStatement, canonical, digest
+from zkcore.statement import ModelStatement, Statement, canonical, digest
 from zkcore.transcript.wire import POINT_BYTES
 
 WHAT = "commitment file"
@@ -45,6 +45,11 @@ class PublicFile:
     @property
     def statement(self) -> ModelStatement:
         return self.setup.statement(self.tokenizer_sha256, digest(self.rows))
+
+    def answer(self, sequence: Sequence, system: System, nonce: bytes, opening: str) -> Statement:
+        """What a proof about a sequence says. `system`: the sequence's."""
+        prompt, sha256 = sequence.tokens[: sequence.prompt_length], digest(system.describe())
+        return Statement(self.statement, prompt, sequence.generated, sha256, nonce, opening)
 
 
 def load(path: Path) -> PublicFile:

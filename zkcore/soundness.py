@@ -102,19 +102,22 @@ class _NoGenerators(Generators):
 
 def errors(setup: Setup, system: System, defer: bool = False) -> list[Error]:
     """Of a proof of this system. `defer`: its opening is left to a settlement."""
-    kernels = native.load()
-    tools, hiding = Toolbox(kernels, _NoGenerators(kernels)), setup.parts.config.zero_knowledge
-    t = Transcript(DryChannel(), tools, b"", hiding=hiding)
+    t = _dry(setup)
     driver = setup.parts.driver(setup.adopt(t, bytes(setup.row_bytes())), defer=defer)
     driver.run(system, t, None)
     return t.stated_errors
 
 
+def _dry(setup: Setup) -> Transcript:
+    """A transcript of a run that decides nothing."""
+    kernels = native.load()
+    tools = Toolbox(kernels, _NoGenerators(kernels))
+    return Transcript(DryChannel(), tools, b"", hiding=setup.parts.config.zero_knowledge)
+
+
 def settlement_errors(setup: Setup, answers: int) -> list[Error]:
     """Of a settlement of so many answers, beside the answers' own."""
-    kernels, scheme = native.load(), setup.parts.scheme
-    tools = Toolbox(kernels, _NoGenerators(kernels))
-    t = Transcript(DryChannel(), tools, b"", hiding=setup.parts.config.zero_knowledge)
+    t, scheme = _dry(setup), setup.parts.scheme
     instance = Instance(bytes(POINT_BYTES), bytes(POINT_BYTES), (0,) * scheme.log_width)
     settle(t, scheme, [instance] * answers)
     return t.stated_errors

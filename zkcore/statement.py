@@ -47,6 +47,10 @@ class ModelStatement:
     def encode(self) -> bytes:
         return canonical({"kind": "model", **asdict(self)})
 
+    def ranges(self) -> bytes:
+        """What the commitment file's own proof is about: every weight lies in its interval."""
+        return b"weight ranges" + self.encode()
+
 
 @dataclass(frozen=True)
 class Statement:

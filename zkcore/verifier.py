@@ -83,14 +83,7 @@ def examine(
     ranges = check_certificate(commitment, cache_dir, progress)
     setup = commitment.setup
     system = commitment.system(sequence)
-    statement = Statement(
-        commitment.statement,
-        sequence.tokens[: sequence.prompt_length],
-        sequence.generated,
-        digest(system.describe()),
-        expected.nonce,
-        container.header["opening"],
-    )
+    statement = commitment.answer(sequence, system, expected.nonce, container.header["opening"])
     channel = VerifierChannel(container.body)
     t = Transcript(channel, toolbox(cache_dir), statement.encode(), hiding=setup.parts.config.zero_knowledge)
     driver = setup.parts.driver(setup.adopt(t, commitment.rows), progress, defer=statement.opening == DEFERRED)
@@ -103,9 +96,8 @@ def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: 
     """The weights lie in their intervals: proved once, by the owner, in the commitment file. Returns what it took."""
     setup = commitment.setup
     progress(RANGES)
-    statement = b"weight ranges" + commitment.statement.encode()
     channel = VerifierChannel(commitment.certificate)
-    t = Transcript(channel, toolbox(cache_dir), statement, hiding=setup.parts.config.zero_knowledge)
+    t = Transcript(channel, toolbox(cache_dir), commitment.statement.ranges(), hiding=setup.parts.config.zero_knowledge)
     driver = setup.parts.driver(setup.adopt(t, commitment.rows), within(progress, RANGES))
     driver.run(building(setup.certificate), t, None)
     return dict(sum((Counter(w) for w in driver.work.values()), Counter()))

@@ -17,6 +17,7 @@ from zkcore.field.kernels import IntArray
 
 AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 Shape = tuple[int, ...]
+EXACT_FLOAT, EXACT_INT = 1 << 53, 1 << 62  # sums below these are exact in float64, and in 64 bits with room
 NARROW = ("int8", "int16", "int32")
 
 
@@ -133,10 +134,10 @@ class NumpySpace:
     def einsum(self, spec: str, arrays: Sequence[IntArray]) -> IntArray | None:
         """Float64 matrix products only where no partial sum can leave 2^53."""
         bound = sum_bound(spec, [a.shape for a in arrays], [magnitude(self.extent(a)) for a in arrays])
-        if bound < 1 << 53:
+        if bound < EXACT_FLOAT:
             product = np.einsum(spec, *(a.astype(np.float64) for a in arrays), optimize=True)
             return np.asarray(np.rint(product)).astype(np.int64)
-        if bound < 1 << 62:
+        if bound < EXACT_INT:
             wide = [self.cast(a, "int64") for a in arrays]
             return np.asarray(np.einsum(spec, *wide, optimize=True), dtype=np.int64)
         return None

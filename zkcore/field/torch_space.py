@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zkcore.field.space import magnitude, sum_bound, widest
+from zkcore.field.space import EXACT_FLOAT, EXACT_INT, magnitude, sum_bound, widest
 
-_EXACT_FLOAT = 1 << 53
-_EXACT_INT = 1 << 62
 _KINDS = {k: getattr(torch, k) for k in ("int8", "int16", "int32", "int64", "uint64")}
 
 
@@ -60,10 +58,7 @@ class TorchSpace:
         return _through(array, lambda t: t[where])
 
     def extent(self, array: Any) -> tuple[int, int]:
-        if not array.numel():
-            return 0, 0
-        lo, hi = torch.stack(torch.aminmax(array)).tolist()
-        return lo, hi
+        return _extent(array)
 
     def accumulate(self, total: Any, coefficient: int, array: Any) -> None:
         """The product is made in the wider type, entry by entry."""
@@ -108,11 +103,15 @@ def _signed_cat(join: Any, parts: Sequence[Any]) -> Any:
 # ---- exact products
 
 
-def bound_of(array: Tensor) -> int:
+def _extent(array: Tensor) -> tuple[int, int]:
     if not array.numel():
-        return 0
+        return 0, 0
     lo, hi = torch.stack(torch.aminmax(array)).tolist()
-    return magnitude((lo, hi))
+    return lo, hi
+
+
+def bound_of(array: Tensor) -> int:
+    return magnitude(_extent(array))
 
 
 def exact_einsum(spec: str, arrays: Sequence[Tensor]) -> Tensor | None:
@@ -136,17 +135,17 @@ def _product(f: str, a: Tensor, g: str, b: Tensor | None, out: str) -> Tensor | 
     """Float64 where no partial sum can leave 2^53; else element by element; else the wider factor in two pieces."""
     if b is None:
         bound = sum_bound(f"{f}->{out}", [a.shape], [bound_of(a)])
-        return torch.einsum(f"{f}->{out}", a.long()) if bound < _EXACT_INT else None
+        return torch.einsum(f"{f}->{out}", a.long()) if bound < EXACT_INT else None
     if not (set(f) | set(g)) - set(out):
         return _entrywise(f, a, g, b, out)
     spec, most = f"{f},{g}->{out}", (widest(a), widest(b))
     bound = sum_bound(spec, [a.shape, b.shape], most)
-    if bound >= _EXACT_FLOAT:
+    if bound >= EXACT_FLOAT:
         most = bound_of(a), bound_of(b)
         bound = sum_bound(spec, [a.shape, b.shape], most)
-    if bound < _EXACT_FLOAT:
+    if bound < EXACT_FLOAT:
         return torch.einsum(spec, a.double(), b.double()).round().long()
-    if bound >= _EXACT_INT:
+    if bound >= EXACT_INT:
         return None
     return _in_pieces(f, a, g, b, out) if most[0] >= most[1] else _in_pieces(g, b, f, a, out)
 
@@ -165,9 +164,9 @@ def _entrywise(f: str, a: Tensor, g: str, b: Tensor, out: str) -> Tensor | None:
 
 def exact_product(a: Tensor, b: Tensor) -> Tensor | None:
     """a * b, broadcast; int64. The largest product may be far below the product of the largest."""
-    if widest(a) * widest(b) >= _EXACT_INT and bound_of(a) * bound_of(b) >= _EXACT_INT:
+    if widest(a) * widest(b) >= EXACT_INT and bound_of(a) * bound_of(b) >= EXACT_INT:
         most = (a.double() * b.double()).abs().max()
-        if float(most) >= float(_EXACT_INT >> 1):
+        if float(most) >= float(EXACT_INT >> 1):
             return None
     return torch.mul(a.long(), b.long())
 

@@ -99,7 +99,7 @@ class Attention:
         if int(t.max()) >= 1 << s.index_bits:
             steps = int(t.max())
             raise RangeError(f"a score is {steps} steps below its row's maximum; raise model.attention.index_bits")
-        e = _take(self.table(), t).masked_fill(~allowed, 0)
+        e = exact.entries(self.table(), t).masked_fill(~allowed, 0)
         total = e.sum(-1)
         reciprocal = (1 << s.reciprocal) // total
         acc = exact.multiply(exact.einsum("hij,hjd->hid", e, v), reciprocal[..., None])
@@ -148,9 +148,3 @@ class Attention:
         count = build.einsum("count", f"{cell},tI->{row}", zero, row_of)
         build.nonneg("maximum", row, count[row] - 1, (count.hi).bit_length())
         return e, build.einsum("total", f"{cell},tI->{row}", e, row_of)
-
-
-def _take(table: Table, index: TorchTensor) -> TorchTensor:
-    from torch import as_tensor
-
-    return as_tensor(table.columns[1], device=index.device)[index]

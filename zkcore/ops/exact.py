@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from zkcore.errors import RangeError
+from zkcore.field.space import EXACT_INT
 from zkcore.field.torch_space import bound_of as magnitude
 from zkcore.field.torch_space import exact_einsum, exact_product
-
-_EXACT_INT = 1 << 62
+from zkcore.relation import Table
 
 
 def rounded_shift(x: Tensor, shift: int) -> Tensor:
@@ -30,6 +30,12 @@ def fit(x: Tensor, bits: int, what: str, fix: str) -> Tensor:
         worst = lo if -lo > hi else hi
         raise RangeError(f"{what}: {worst} does not fit {bits} bits; {fix}")
     return x
+
+
+def entries(table: Table, index: Tensor) -> Tensor:
+    """A table's values at its indices."""
+    row = index - table.first if table.first else index
+    return torch.as_tensor(table.columns[1], device=index.device)[row]
 
 
 def einsum(spec: str, *tensors: Tensor) -> Tensor:
@@ -58,7 +64,7 @@ def narrow(x: Tensor) -> Tensor:
 
 def sum_of_squares(x: Tensor, factor: int) -> Tensor:
     """factor * sum x^2, of each row."""
-    if factor * float(x.double().square().sum(-1).max()) >= _EXACT_INT:
+    if factor * float(x.double().square().sum(-1).max()) >= EXACT_INT:
         raise RangeError("a sum of squares can leave 64-bit integers; lower model.hidden_bits")
     return factor * (x * x).sum(-1)
 
@@ -66,7 +72,7 @@ def sum_of_squares(x: Tensor, factor: int) -> Tensor:
 def scaled_rows(x: Tensor, factor: Tensor, gain: Tensor | None = None) -> Tensor:
     """x * factor [* gain]: a factor for each row, a gain for each column."""
     largest = x.abs().amax(-1).double() * factor.double() * (magnitude(gain) if gain is not None else 1)
-    if float(largest.max()) >= _EXACT_INT:
+    if float(largest.max()) >= EXACT_INT:
         raise RangeError("a product can leave 64-bit integers; lower the scales")
     scaled = x * factor[..., None]
     return scaled if gain is None else scaled * gain

@@ -65,15 +65,12 @@ class Glu:
         return {"gate": committed(shape, bits), "y": committed(shape, bits)}
 
     def forward(self, inputs: Arrays) -> Arrays:
-        from torch import as_tensor
-
         from zkcore.ops import exact
 
         s = self.settings
         gate = exact.rounded_shift(inputs["gate"], s.gate_acc - s.gate)
         exact.fit(gate, s.bits, "gate", FIX)
-        values = as_tensor(self.table().columns[1], device=gate.device)
-        acc = exact.multiply(values[gate + (1 << s.bits - 1)], inputs["up"])
+        acc = exact.multiply(exact.entries(self.table(), gate), inputs["up"])
         y = exact.fit(exact.rounded_shift(acc, s.act + s.up_acc - s.y), s.bits, "y", FIX)
         return {"gate": gate, "y": y}
 
@@ -123,14 +120,11 @@ class Activate:
         return {"index": committed(shape, self.settings.bits), "y": Output(shape)}
 
     def forward(self, inputs: Arrays) -> Arrays:
-        from torch import as_tensor
-
         from zkcore.ops import exact
 
         s = self.settings
         index = exact.fit(exact.rounded_shift(inputs["x"], s.acc - s.index), s.bits, "index", FIX)
-        values = as_tensor(self.table().columns[1], device=index.device)
-        return {"index": index, "y": values[index + (1 << s.bits - 1)]}
+        return {"index": index, "y": exact.entries(self.table(), index)}
 
     def real(self, inputs: Arrays) -> Arrays:
         return {"index": inputs["x"], "y": self.activation.real(inputs["x"])}

@@ -6,7 +6,7 @@ where the group equations collected on the way are decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,11 @@ class Rows:
     inside: Column | None = None
     blinds: FieldArray | None = None
     ternary: bool = False
+
+
+def hedge(secrets: Iterable[Rows]) -> bytes:
+    """The blinds: something only the owner knows, to hedge the system's randomness with."""
+    return b"".join(r.blinds.tobytes() for r in secrets if r.blinds is not None)
 
 
 @dataclass
