@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from zkcore.field import cuda
 from zkcore.field.kernels import MODULUS, Column, Points, Term
 from zkcore.field.native import NativeKernels
+from zkcore.subprotocols.fraction_tree import Run
 
 REASON = cuda.missing()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
@@ -21,15 +21,6 @@ HOST = NativeKernels()
 KINDS = ["int8", "int16", "int32", "int64", "field"]
 SMALL = ["int8", "int16"]
 EDGES = [0, 1, 2, MODULUS - 1, MODULUS - 2, MODULUS >> 1, (1 << 64) - 1, 1 << 64, (1 << 128) - 1, 1 << 192]
-
-
-@dataclass
-class Run:
-    """Leaves as a caller would give them."""
-
-    numerator: Column
-    constant: int
-    denominator: Sequence[tuple[int, Column]] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")

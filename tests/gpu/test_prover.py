@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from zkcore_folding.strategy import Folding
 
-from zkcore.config import StrategyConfig
+from tests.unit.same_proofs import KINDS as MODELS
+from tests.unit.same_proofs import small
 from zkcore.field import cuda, devices, native
 from zkcore.models import passes
-from zkcore.strategy.per_layer import PerLayer
-from zkcore.strategy.strategy import Strategy
-from zkcore.subprotocols.logup_gkr import LogupGkr
-from zkcore.subprotocols.lookup import LookupArgument
-from zkcore.subprotocols.tlookup import TLookup
 from zkcore.testing import same_bytes
 from zkcore.testing.small_models import SmallLlama
 
@@ -21,19 +16,7 @@ REASON = cuda.missing()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 
-def small(kind: str) -> tuple[SmallLlama, Strategy, LookupArgument]:
-    config = StrategyConfig()
-    return {
-        "plain": (SmallLlama(layers=1), PerLayer(config), LogupGkr()),
-        "trees": (SmallLlama(), PerLayer(StrategyConfig(batching="each_layer")), LogupGkr()),
-        "folding": (SmallLlama(layers=3), Folding(config), LogupGkr()),
-        "gqa": (SmallLlama(1, 6, 2, attention="gqa", plugins=("gqa",)), PerLayer(config), LogupGkr()),
-        "tlookup": (SmallLlama(layers=1), PerLayer(config), TLookup()),
-        "zkattn": (SmallLlama(layers=1, attention="zkattn"), PerLayer(config), TLookup()),
-    }[kind]
-
-
-@pytest.mark.parametrize("kind", ["plain", "trees", "folding", "gqa", "tlookup", "zkattn"])
+@pytest.mark.parametrize("kind", MODELS)
 def test_the_same_bytes_as_on_the_cpu(kind: str) -> None:
     model, strategy, argument = small(kind)
     system, given = model.prepare(strategy, model.answer((3, 1, 4, 1, 5)), argument.virtual_outputs)

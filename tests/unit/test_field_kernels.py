@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -16,6 +15,7 @@ from zkcore import _engine
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, IntArray, Sumcheck, Term
 from zkcore.field.native_field import NativeField
 from zkcore.field.reference import ReferenceField
+from zkcore.subprotocols.fraction_tree import Run
 
 NATIVE: FieldKernels = NativeField()
 REFERENCE: FieldKernels = ReferenceField()
@@ -26,15 +26,6 @@ ODD_LENGTHS = [1, 2, 3, 7, 8, 9, 31, 32, 33, 127, 129]
 
 EDGES = [0, 1, 2, MODULUS - 1, MODULUS - 2, MODULUS >> 1, (1 << 64) - 1, 1 << 64, (1 << 128) - 1, 1 << 192]
 edge_scalars = st.one_of(st.sampled_from(EDGES), st.integers(0, MODULUS - 1))
-
-
-@dataclass
-class Run:
-    """Leaves as a caller would give them."""
-
-    numerator: Column
-    constant: int
-    denominator: Sequence[tuple[int, Column]] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -566,12 +557,12 @@ POINT = [1, 2]
         lambda: NATIVE.sumcheck([INTS], [(1, (0,))], 2, [1]),
         lambda: NATIVE.sumcheck([INTS], [(1, (0,))], 2, [1, MODULUS]),
         lambda: NATIVE.sumcheck([INTS], [(1, (0,))], 1).bind(MODULUS),
-        lambda: NATIVE.fraction_tree([Run(INTS, 1)], 1),
+        lambda: NATIVE.fraction_tree([Run(INTS, 1, [])], 1),
         lambda: NATIVE.fraction_tree([Run(INTS, 1, [(1, FIELD[:2])])], 2),
         lambda: NATIVE.fraction_tree([], -1),
         lambda: NATIVE.fraction_tree([], 99),
-        lambda: NATIVE.fraction_tree([Run(INTS, 1)], 2).layer(2, POINT, 1),
-        lambda: NATIVE.fraction_tree([Run(INTS, 1)], 2).layer(1, POINT, 1),
+        lambda: NATIVE.fraction_tree([Run(INTS, 1, [])], 2).layer(2, POINT, 1),
+        lambda: NATIVE.fraction_tree([Run(INTS, 1, [])], 2).layer(1, POINT, 1),
     ],
 )
 def test_bad_values(call: Callable[[], object]) -> None:

@@ -8,41 +8,23 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from zkcore_folding.strategy import Folding
 
+from tests.unit.same_proofs import KINDS as MODELS
+from tests.unit.same_proofs import small
 from zkcore import backward
 from zkcore.commitment import hyrax
-from zkcore.config import StrategyConfig
 from zkcore.field import native, space
 from zkcore.field.torch_space import TorchSpace, exact_einsum
 from zkcore.graph import witness
 from zkcore.polynomial import boxes
-from zkcore.strategy.per_layer import PerLayer
-from zkcore.strategy.strategy import Strategy
-from zkcore.subprotocols.logup_gkr import LogupGkr
-from zkcore.subprotocols.lookup import LookupArgument
-from zkcore.subprotocols.tlookup import TLookup
 from zkcore.testing import same_bytes
-from zkcore.testing.small_models import SmallLlama
 from zkcore.testing.torch_kernels import Held, TorchKernels
 
 HERE = TorchSpace(torch.device("cpu"))
 
 
-def small(kind: str) -> tuple[SmallLlama, Strategy, LookupArgument]:
-    config = StrategyConfig()
-    return {
-        "plain": (SmallLlama(layers=1), PerLayer(config), LogupGkr()),
-        "trees": (SmallLlama(), PerLayer(StrategyConfig(batching="each_layer")), LogupGkr()),
-        "folding": (SmallLlama(layers=3), Folding(config), LogupGkr()),
-        "gqa": (SmallLlama(1, 6, 2, attention="gqa", plugins=("gqa",)), PerLayer(config), LogupGkr()),
-        "tlookup": (SmallLlama(layers=1), PerLayer(config), TLookup()),
-        "zkattn": (SmallLlama(layers=1, attention="zkattn"), PerLayer(config), TLookup()),
-    }[kind]
-
-
 @pytest.mark.parametrize("cut", [False, True])
-@pytest.mark.parametrize("kind", ["plain", "trees", "folding", "gqa", "tlookup", "zkattn"])
+@pytest.mark.parametrize("kind", MODELS)
 def test_the_same_proof_whatever_holds_the_arrays(kind: str, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if cut:  # as large tensors are
         monkeypatch.setattr(boxes, "WORTHWHILE", 1)
