@@ -6,7 +6,7 @@
 # make package sdist and wheel, tried in an empty environment (PROVE=1: with torch, too)
 # make docs    the documentation, with strict links, into build/site
 # make notebooks  run the notebooks in examples/notebooks from an empty state
-# make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack)
+# make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack, JOBS at a time)
 # make fuzz    strange files for FUZZ_SECONDS (300); led by coverage where atheris is installed
 # make nightly attacks, attack and fuzz, at length
 # make check   the one door before a commit: style, types, import rules, tests
@@ -58,10 +58,11 @@ attacks: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tests/mutants/run.py
 
 BUDGET ?= quick
+JOBS ?= 2
 FUZZ_SECONDS ?= 300
 
 attack: setup
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/zkcore attack --budget $(BUDGET) --report build/attack.json
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/zkcore attack --budget $(BUDGET) --jobs $(JOBS) --report build/attack.json
 
 fuzz: setup
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)

@@ -127,6 +127,12 @@ def _telling(key: str) -> tuple[bool, str]:
     return key not in ("config", "plugins"), key
 
 
+def stated(model: bytes, entries: Sequence[Entry]) -> bytes:
+    """What a settlement is about: the model (its statement's encoding), and every answer with its instance."""
+    told = {"kind": "settlement", "answers": [[e.answer, e.instance.encode().hex()] for e in entries]}
+    return b"settlement" + model + canonical(told)
+
+
 def _run(
     commitment: PublicFile,
     channel: Channel,
@@ -136,7 +142,6 @@ def _run(
 ) -> None:
     """Both sides."""
     setup: Setup = commitment.setup
-    told = {"kind": "settlement", "answers": [[e.answer, e.instance.encode().hex()] for e in entries]}
-    statement = b"settlement" + commitment.statement.encode() + canonical(told)
+    statement = stated(commitment.statement.encode(), entries)
     t = Transcript(channel, toolbox(cache_dir), statement, hiding=setup.parts.config.zero_knowledge)
     settle(t, setup.parts.scheme, [e.instance for e in entries], secrets)

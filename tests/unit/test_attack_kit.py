@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from zkcore.cli.commands import app
 from zkcore.cli.output import Output
+from zkcore.commitment.plain import Plain
 from zkcore.graph.witness import Witness
 from zkcore.registry import Offer
 from zkcore.report import attacks
@@ -19,6 +20,8 @@ from zkcore.testing.attack_kit.outcome import CAUGHT, FAILURES, HOLE, MEANING, U
 from zkcore.testing.attack_kit.trace import CHALLENGE, CHECK, Script, forge, replay
 from zkcore.testing.direct import depending_on, unsatisfied
 from zkcore.testing.toolbox import plus, tools
+
+LEAST = kit.Budget(**dict.fromkeys(kit.Budget.__dataclass_fields__, 1))
 
 
 @pytest.mark.parametrize("virtual", [True, False])
@@ -97,9 +100,37 @@ def test_what_cannot_be_attacked_is_uncovered(monkeypatch: pytest.MonkeyPatch) -
     strange = Offer("oracle op", "delphi", "apollo", lambda: None)
     monkeypatch.setattr(subjects, "offers", lambda plugins, only: (strange,))
     monkeypatch.setattr(kit, "installed_plugins", lambda: ())
-    [report] = kit.run(None, kit.Budget(**dict.fromkeys(kit.Budget.__dataclass_fields__, 1)))
+    [report] = kit.run(None, LEAST)
     assert [o.verdict for o in report.failures] == [UNCOVERED]
     assert "knows no oracle op" in report.failures[0].by
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_reports_come_one_by_one(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    """Here, or from processes that look the offers up again: the same ones in the same order. A scheme that can put
+    openings off is attacked a second time, with settlements."""
+    small = [o for o in subjects.offers((), None) if o.kind == "commitment scheme"]
+    monkeypatch.setattr(subjects, "offers", lambda plugins, only: tuple(small))
+    monkeypatch.setattr(kit, "installed_plugins", lambda: ())
+    found = list(kit.run(None, LEAST, jobs=jobs))
+    assert [r.subject for r in found] == ["small commitments", "a settlement of two answers"]
+    assert [r.controls for r in found] == [["clear", "hiding"]] * 2
+    assert all(len(r.outcomes) > 10 and "hyrax" in attacks.short(r) for r in found)
+
+
+@pytest.mark.parametrize("hiding", [False, True])
+def test_a_settlement_is_a_subject(hiding: bool) -> None:
+    """Three transcripts in one proof; what is false of the first answer is refused by the last equation."""
+    subject = subjects.of_scheme(subjects.Hyrax(2), settled=True)
+    made = trace.honest(subject, hiding)
+    read = replay(subject, made.proof, hiding)
+    assert made.reason == read.reason == ""
+    assert made.challenges == read.challenges
+    assert b"".join(made.proof[e.start : e.start + e.size] for e in read.elements) == made.proof
+    assert [e.label for e in read.elements if e.label.startswith("commit ")].count("commit a") == 2 * 3
+    assert replay(subject, made.proof + b"x", hiding).reason == "trailing bytes"
+    assert replay(subject, made.proof[:-1], hiding).reason != ""
+    assert not subjects.defers(Plain())
 
 
 @pytest.mark.parametrize(("found", "code"), [(CAUGHT, 0), (HOLE, 1)])

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening
@@ -148,6 +149,33 @@ class FirstOnly(Hyrax):
 
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
         super().open(t, openings[:1])
+
+
+class SettlesFirstOnly(Hyrax):
+    """C5: what is put off is one claim, and nobody misses the others."""
+
+    def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
+        return super().defer(t, openings[:1])
+
+
+class SettlesNothing(Hyrax):
+    """C5: an answer is complete given a settlement, and the settlement opens nothing."""
+
+    def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
+        """The instances were named."""
+
+
+class SettlesAnotherValue(Hyrax):
+    """T2: what an answer leaves open holds, whatever its claims come to: the value is read off what was committed."""
+
+    def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
+        left = self._reduce(t, openings)
+        vector, blind = left.secret or (None, 0)
+        found = 0 if vector is None else t.kernels.dot(vector, t.kernels.eq_table(left.point))
+        [value] = t.message("value", 1, lambda: [found])
+        refs, value_blind = t.pin(value)
+        secret = None if vector is None else Secret(vector, blind, found, value_blind)
+        return Pending(t.wire(), left.commitment, refs, left.point, secret)
 
 
 class _BatchOfOnes:

@@ -33,6 +33,10 @@ def scheme(animal: type[animals.Hyrax]) -> Subject:
     return subjects.of_scheme(animal(2))
 
 
+def settled(animal: type[animals.Hyrax]) -> Subject:
+    return subjects.of_scheme(animal(2), settled=True)
+
+
 def op(animal: Callable[[], animals._Op]) -> Subject:
     return subjects.of_op(animal(), {"x": activation(X, 8)})
 
@@ -55,6 +59,9 @@ ANIMALS = {
     "NeverOpened": (scheme, HOLE, "a false public sum", "no guard is left"),
     "FirstOnly": (scheme, HOLE, "a false public sum", "no guard is left"),
     "SumOfClaims": (scheme, HOLE, "err against each other", "known before them"),
+    "SettlesFirstOnly": (settled, HOLE, "a false public sum", "no guard is left"),
+    "SettlesNothing": (settled, HOLE, "a false public sum", "no guard is left"),
+    "SettlesAnotherValue": (settled, HOLE, "a false public sum", "no guard is left"),
     "NotAbsorbed": (scheme, UNBOUND, "commit", "does not change"),
     "ExtraPoint": (scheme, UNREAD, "extra", "no check depends on it"),
     "TwoQuotients": (op, HOLE, "op.y", "no relation pins op.y"),
@@ -87,9 +94,10 @@ def test_a_plugin_that_hides_nothing_is_found(name: str) -> None:
         lambda: subjects.of_argument(animals.Lookups()),
         lambda: subjects.of_argument(LogupGkr()),
         lambda: subjects.of_scheme(animals._Rows(2)),
+        lambda: subjects.of_scheme(animals._Rows(2), settled=True),
         lambda: subjects.of_op(Requantise(5, 4), {"x": activation(X, 8)}),
     ],
-    ids=["lookups", "logup_gkr", "rows", "requantise"],
+    ids=["lookups", "logup_gkr", "rows", "settled rows", "requantise"],
 )
 def test_a_healthy_one_passes(healthy: Callable[[], Subject]) -> None:
     report = judged(healthy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ def attack(
     plugin: Annotated[str | None, typer.Option(help="Attack what this plugin offers, and nothing else.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write every attack and what came of it here, as JSON.")] = None,
     budget: Annotated[Literal["quick", "full"], typer.Option(help="full: every tensor and message; hours.")] = "quick",
+    jobs: Annotated[int, typer.Option(min=1, help="Subjects that are attacked at a time, each in a process.")] = 1,
 ) -> None:
     """Attack ops, lookup arguments, schemes, strategies and families by provers that lie and re-prove. Loads the
     installed plugins. Exit code 1 if anything false is accepted, a message is not read, or a part was not reached."""
@@ -35,12 +37,19 @@ def attack(
     output: Output = ctx.obj
     if report:
         files.check_writable(report)
+    found, start = [], time.monotonic()
     with output.reporting() as progress:
-        found = kit.run(plugin, BUDGETS[budget], progress.stage)
+        for done in kit.run(plugin, BUDGETS[budget], progress.stage, jobs):
+            found.append(done)
+            progress.note(attacks.short(done))
     if report:
         text = json.dumps([r.content() for r in found], indent=1)
         files.write(files.Written(report, text.encode()))
-    content = {"failures": sum(len(r.failures) for r in found), "reports": [_short(r) for r in found]}
+    content = {
+        "failures": sum(len(r.failures) for r in found),
+        "seconds": round(time.monotonic() - start, 1),
+        "reports": [_short(r) for r in found],
+    }
     output.result("attack", content, attacks.line(found), *attacks.tables(found))
     if content["failures"]:
         raise typer.Exit(REJECTED)

@@ -157,7 +157,8 @@ def of(array: Any) -> Space:
 
 def is_field(array: NDArray[Any]) -> bool:
     """A field array, not one of integers."""
-    return str(array.dtype).endswith("uint64")
+    kind = array.dtype
+    return kind == np.uint64 if isinstance(kind, np.dtype) else str(kind) == "torch.uint64"
 
 
 def contiguous(array: AnyArray) -> AnyArray:

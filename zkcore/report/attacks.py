@@ -47,6 +47,13 @@ def _meaning(reports: Sequence[Report]) -> Table:
     return rows_table("Verdicts", ("", "", "meaning"), [[v, seen[v], MEANING[v]] for v in MEANING if seen[v]])
 
 
+def short(report: Report) -> str:
+    """One subject, as soon as it is done."""
+    bad = Counter(o.verdict for o in report.failures)
+    said = ", ".join(f"{n} {verdict}" for verdict, n in bad.items()) or "no failure"
+    return f"{report.offer}: {report.subject}: {len(report.outcomes)} attacks, {said}, {report.seconds:,.0f} s"
+
+
 def line(reports: Sequence[Report]) -> str:
     tried = sum(len(r.outcomes) for r in reports)
     bad = sum(len(r.failures) for r in reports)

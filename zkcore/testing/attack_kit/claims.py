@@ -42,7 +42,7 @@ def walks(subject: Subject, budget: Budget) -> Iterator[Outcome]:
         for first in (False, True):
             yield _walk(subject.falsely(case), Script(tamper=case.tamper), case.what, budget.steps, first)
         yield from _moved(subject.falsely(case), case)
-    honest = forge(subject, Script())
+    honest = trace.honest(subject)
     for event in trace.spread(honest.messages(), budget.walks):
         yield _walk(
             subject, Script({event.key: {0: 1}}), f"a false number in {event.key[0]} {event.key[1]}", budget.steps
@@ -169,7 +169,7 @@ def _then(first: Lie | None, second: Lie) -> Lie:
 
 # --- errors that cancel -----------------------------------------------------------------------------------------------
 def equivocations(subject: Subject, budget: Budget) -> Iterator[Outcome]:
-    honest = forge(subject, Script())
+    honest = trace.honest(subject)
     slots = [(MESSAGE, e.key, i) for e in honest.messages() for i in range(e.size)]
     chosen = list(trace.spread(slots, budget.kernels))
     opened = [s for s in slots if s[1][0] == "evaluations"]
@@ -230,7 +230,7 @@ def _name(slot: Slot) -> str:
 
 # --- commitments to something else ------------------------------------------------------------------------------------
 def late(subject: Subject, budget: Budget) -> Iterator[Outcome]:
-    honest = forge(subject, Script())
+    honest = trace.honest(subject)
     columns = [e.key[0] for e in honest.events if e.kind == COLUMN]
     for name in trace.spread(columns, budget.tensors // 4):
         other = forge(subject, Script(tamper={name: plus(1)}))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from zkcore.testing.attack_kit.budget import Budget
 from zkcore.testing.attack_kit.outcome import CAUGHT, LEAK, Outcome
 from zkcore.testing.attack_kit.subject import Subject
-from zkcore.testing.attack_kit.trace import Script, Trace, forge
+from zkcore.testing.attack_kit.trace import Trace, honest
 from zkcore.transcript.wire import POINT_BYTES
 
 ZERO = bytes(32)
@@ -20,7 +20,7 @@ FAMILY = "zero knowledge"
 
 
 def shared(subject: Subject, budget: Budget) -> Iterator[Outcome]:
-    one, two = (forge(subject, Script(seed=seed), True) for seed in (1, 2))
+    one, two = (honest(subject, True, seed) for seed in (1, 2))
     first, second = _elements(one), _elements(two)
     for label in dict.fromkeys(e.label for e in one.elements):
         mine = {v for v, e in zip(first, one.elements, strict=True) if e.label == label and v != ZERO}
@@ -29,8 +29,8 @@ def shared(subject: Subject, budget: Budget) -> Iterator[Outcome]:
         yield Outcome(FAMILY, attack, LEAK if common else CAUGHT, f"{common} shared" if common else "nothing shared")
     yield _twice(one, first)
     points = sum(e.size == POINT_BYTES for e in one.elements)
-    drawn, needed = one.blinders, points + one.slots + 1
-    counted = f"{drawn} blinders for {points} points, {one.slots} slots and the mask's scale"
+    drawn, needed = one.blinders, points + one.slots + subject.transcripts
+    counted = f"{drawn} blinders for {points} points, {one.slots} slots and a mask's scale"
     yield Outcome(FAMILY, "as many blinders as there is to hide", CAUGHT if drawn >= needed else LEAK, counted)
 
 

@@ -30,7 +30,7 @@ MODE = {False: "clear", True: "hiding"}
 
 
 def changed_afterwards(subject: Subject, hiding: bool, budget: Budget) -> Iterator[Outcome]:
-    honest = replay(subject, forge(subject, Script(), hiding).proof, hiding)
+    honest = replay(subject, trace.honest(subject, hiding).proof, hiding)
     for element in _chosen(honest, budget.elements):
         yield _judge(subject, hiding, honest, element)
 
@@ -78,7 +78,7 @@ def _other(data: bytes) -> bytes:
 
 def continued(subject: Subject, hiding: bool, budget: Budget) -> Iterator[Outcome]:
     """One number of a message is another one, and the prover goes on as if it were right."""
-    honest = forge(subject, Script(), hiding)
+    honest = trace.honest(subject, hiding)
     most = budget.messages if not hiding else budget.messages // 4
     for turn, event in enumerate(trace.spread(honest.messages(), most)):
         slot = turn % event.size
@@ -90,7 +90,7 @@ def continued(subject: Subject, hiding: bool, budget: Budget) -> Iterator[Outcom
 
 def spliced(subject: Subject, hiding: bool, budget: Budget) -> Iterator[Outcome]:
     """An element, or all that follows it, of another proof of the same."""
-    one, two = (forge(subject, Script(seed=seed), hiding) for seed in (1, 2))
+    one, two = (trace.honest(subject, hiding, seed) for seed in (1, 2))
     for e in trace.spread(one.elements, budget.elements // 4):
         end = e.start + e.size
         for what, proof in (

@@ -15,13 +15,13 @@ from zkcore.testing.attack_kit.budget import Budget
 from zkcore.testing.attack_kit.messages import MODE
 from zkcore.testing.attack_kit.outcome import CAUGHT, HOLE, UNBOUND, Outcome
 from zkcore.testing.attack_kit.subject import Subject
-from zkcore.testing.attack_kit.trace import Script, forge, replay
+from zkcore.testing.attack_kit.trace import replay
 from zkcore.testing.toolbox import commit_weights
 
 
 def replayed(subject: Subject, hiding: bool, budget: Budget) -> Iterator[Outcome]:
     """The challenges must differ from the first on, and the proof be rejected."""
-    honest = forge(subject, Script(), hiding)
+    honest = trace.honest(subject, hiding)
     for what, other in _others(subject, hiding, budget):
         seen = replay(other, honest.proof, hiding)
         family = f"statement, {MODE[hiding]}"

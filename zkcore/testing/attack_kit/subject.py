@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zkcore.backward import Driver
+from zkcore.commitment.deferred import Pending, settle
 from zkcore.commitment.plain import Plain
 from zkcore.commitment.scheme import CommitmentScheme
 from zkcore.errors import RangeError
@@ -18,9 +19,10 @@ from zkcore.graph.model import ModelGraph, Node
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.models.family import Sequence as Tokens
+from zkcore.settlement import Entry, stated
 from zkcore.subprotocols.lookup import LookupArgument
 from zkcore.testing.attack_kit.systems import Case
-from zkcore.testing.toolbox import Setup, Weights, adopted, commit_weights
+from zkcore.testing.toolbox import Setup, Weights, adopted, commit_weights, tools
 from zkcore.transcript.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Subject:
     falsehoods: Sequence[Case] = ()
     model: Model | None = None
     _weights: dict[bool, Weights] = field(default_factory=dict)
+    transcripts = 1  # in one run
 
     def setup(self, hiding: bool) -> Setup:
         return Setup(hiding, self.scheme if hiding or self.bare else Plain(), self.argument)
@@ -80,6 +83,43 @@ class Subject:
 
     def concerns(self, name: str) -> bool:
         return name.startswith(self.scope)
+
+
+@dataclass(frozen=True, eq=False)
+class Settled(Subject):
+    """Two answers that leave their opening to a settlement, and that settlement, one after the other in one proof. A
+    lie about a tensor is the first answer's; the second one's witness is honest. What an answer pinned, its settlement
+    is told: a cheater who says otherwise there is found by the pin, and learns nothing about the opening."""
+
+    transcripts = 3
+
+    def run(self, t: Transcript, scheme: Any, witness: Witness | None) -> None:
+        other = Witness(self.system, tools().kernels, self.given) if witness else None
+        pending = [
+            self._answer(t, scheme, witness),
+            self._answer(self._next(t, b"other" + self.statement(t.hiding)), scheme, other),
+        ]
+        # As the verifier computes it from what crossed, whatever the prover's secrets are.
+        open_ones = [replace(p, secret=None).instance() for p in pending]
+        entries = [Entry(f"answer {k}", instance) for k, instance in enumerate(open_ones)]
+        secrets = [p.secret for p in pending if p.secret]
+        settle(self._next(t, stated(self.statement(t.hiding), entries)), scheme, open_ones, secrets or None)
+
+    def _answer(self, t: Transcript, scheme: Any, witness: Witness | None) -> Pending:
+        kept = adopted(t, self.system, replace(self.setup(t.hiding), scheme=scheme), self.weights(t.hiding))
+        driver = Driver(scheme, self.argument, kept, defer=True)
+        driver.run(self.system, t, witness)
+        if driver.pending is None:
+            raise TypeError(f"{self.scheme.name} left nothing open")
+        if driver.pending.secret is None:
+            return driver.pending
+        told: int = t.pinned  # type: ignore[attr-defined]
+        return replace(driver.pending, secret=replace(driver.pending.secret, value=told))
+
+    def _next(self, t: Transcript, statement: bytes) -> Transcript:
+        """Of the same log and the same bytes."""
+        following: Callable[[bytes], Transcript] = t.following  # type: ignore[attr-defined]
+        return following(statement)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from zkcore import committer
+from zkcore.backward import Driver
 from zkcore.commitment.hyrax import Hyrax
 from zkcore.commitment.scheme import CommitmentScheme
 from zkcore.compatibility import BATCHING
@@ -27,9 +28,12 @@ from zkcore.setup import Parts, Setup
 from zkcore.strategy.strategy import Strategy
 from zkcore.subprotocols.logup_gkr import LogupGkr
 from zkcore.subprotocols.lookup import LookupArgument
+from zkcore.testing import toolbox
 from zkcore.testing.attack_kit import systems
-from zkcore.testing.attack_kit.subject import Model, Subject
+from zkcore.testing.attack_kit.subject import Model, Settled, Subject
 from zkcore.testing.op_bench import SCOPE, Bench, Input, run_op
+from zkcore.transcript.channel import DryChannel
+from zkcore.transcript.transcript import Transcript
 
 # A Hugging Face configuration of few weights, mostly of sizes that are no powers of two. A family that needs other keys
 # has them in an attribute `small`, and so may any other factory: a mapping that is laid over this one. One that cannot
@@ -114,12 +118,13 @@ def of_argument(argument: LookupArgument, offer: str = "") -> Subject:
     )
 
 
-def of_scheme(scheme: CommitmentScheme, offer: str = "") -> Subject:
+def of_scheme(scheme: CommitmentScheme, offer: str = "", settled: bool = False) -> Subject:
+    """`settled`: two answers put their openings off, and a settlement makes them up."""
     title = offer or f"commitment scheme {scheme.name}"
     truth, *false = systems.commitments()
-    return Subject(
+    return (Settled if settled else Subject)(
         title,
-        "small commitments",
+        "a settlement of two answers" if settled else "small commitments",
         truth.system,
         truth.given,
         scheme,
@@ -127,6 +132,20 @@ def of_scheme(scheme: CommitmentScheme, offer: str = "") -> Subject:
         bare=True,
         falsehoods=tuple(false),
     )
+
+
+def defers(scheme: CommitmentScheme) -> bool:
+    """Whether it can leave an opening to a settlement."""
+    truth = systems.commitments()[0]
+    setup = toolbox.Setup(False, scheme)
+    kept = toolbox.commit_weights(truth.system, truth.given, setup)
+    t = Transcript(DryChannel(), toolbox.tools(), b"", hiding=bool(getattr(scheme, "hides", True)))
+    try:
+        driver = Driver(scheme, setup.argument, toolbox.adopted(t, truth.system, setup, kept), defer=True)
+        driver.run(truth.system, t, None)
+    except UsageError:
+        return False
+    return True
 
 
 def of_strategy(strategy: Strategy, layers: int) -> Subject:
@@ -154,6 +173,8 @@ def _of(offer: Offer, plugins: tuple[str, ...]) -> Iterator[Subject | Missing]:
             yield _model(offer, plugins, {"lookup": offer.name}, extra)
         case "commitment scheme":
             yield of_scheme(offer.factory(LOG_WIDTH), title(offer))
+            if defers(offer.factory(LOG_WIDTH)):
+                yield of_scheme(offer.factory(LOG_WIDTH), title(offer), settled=True)
         case "strategy":
             for batching in getattr(offer.factory, "batching", BATCHING):
                 changes = {"strategy": {"name": offer.name, "batching": batching}}

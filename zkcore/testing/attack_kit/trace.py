@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Element:
 @dataclass(frozen=True)
 class Script:
     """What a prover does other than told. `messages`: what it adds to numbers, by message and slot. `tamper`: lies
-    about tensors and columns. `swaps`: bytes that cross in place of a commitment, by label. `foreknown`: challenges."""
+    about tensors and columns. `swaps`: bytes that cross in place of commitments, by label. `foreknown`: challenges."""
 
     messages: Mapping[Key, Mapping[int, int]] = field(default_factory=dict)
     tamper: Tamper = field(default_factory=dict)
@@ -63,11 +64,18 @@ class Trace:
     """`reason`: why the proof is rejected (of a proof being made: the first guard it breaks); empty if it is not."""
 
     proof: bytes
-    events: list[Event]
-    elements: list[Element]
+    log: Log
     reason: str
     blinders: int = 0
     slots: int = 0
+
+    @property
+    def events(self) -> list[Event]:
+        return self.log.events
+
+    @cached_property
+    def elements(self) -> list[Element]:
+        return self.log.elements
 
     @property
     def challenges(self) -> list[int]:
@@ -89,8 +97,8 @@ class Trace:
 class Log:
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.elements: list[Element] = []
         self.drawn = 0
+        self._crossed: list[tuple[str, int, int, int, int]] = []
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def add(self, kind: str, label: str, size: int = 0, value: int = 0) -> Key:
@@ -100,7 +108,15 @@ class Log:
         return key
 
     def crossing(self, label: str, start: int, unit: int, count: int) -> None:
-        self.elements += [Element(label, start + i * unit, unit, self.drawn) for i in range(count)]
+        self._crossed.append((label, start, unit, count, self.drawn))
+
+    @property
+    def elements(self) -> list[Element]:
+        return [
+            Element(label, start + i * unit, unit, drawn)
+            for label, start, unit, count, drawn in self._crossed
+            for i in range(count)
+        ]
 
 
 class Tape(Sponge):
@@ -120,16 +136,17 @@ class Tape(Sponge):
 
 
 class LoggedWire(Wire):
-    """Also notes what crosses, and what public equations come to."""
+    """Also notes what crosses, and what public equations come to. `start`: bytes of the proof before its own."""
 
     log: Log
+    start = 0
 
     def scalars(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
-        self.log.crossing(label, self.moved, SCALAR_BYTES, count)
+        self.log.crossing(label, self.start + self.moved, SCALAR_BYTES, count)
         return super().scalars(label, count, make)
 
     def points(self, label: str, count: int, make: Callable[[], Points]) -> Refs:
-        self.log.crossing(label, self.moved, POINT_BYTES, count)
+        self.log.crossing(label, self.start + self.moved, POINT_BYTES, count)
         return super().points(label, count, make)
 
     def require_equal(self, guard: str, left: int, right: int) -> None:
@@ -148,12 +165,23 @@ class LoggedWire(Wire):
 class Logged(Transcript):
     """Notes everything; its prover adds to messages what the script says."""
 
-    def __init__(self, channel: Channel, subject: Subject, hiding: bool, script: Script) -> None:
-        super().__init__(channel, tools(), subject.statement(hiding), hiding=hiding)
-        self.log, self._script = Log(), script
+    _wire: LoggedWire
+
+    def __init__(
+        self, channel: Channel, statement: bytes, hiding: bool, script: Script, log: Log | None = None
+    ) -> None:
+        super().__init__(channel, tools(), statement, hiding=hiding)
+        self.log, self._script, self._following, self.pinned = log or Log(), script, list[Logged](), 0
         tape = Tape(self.log, self._sponge.state, script.foreknown)
         wire = LoggedWire(self.kernels, tools().generators, channel, tape, WIDTH)
         wire.log, self._sponge, self._wire = self.log, tape, wire
+
+    def following(self, statement: bytes) -> Logged:
+        """Another transcript over the bytes that come next."""
+        made = Logged(self.channel, statement, self.hiding, self._script, self.log)
+        made._wire.start = sum(t._wire.moved for t in (self, *self._following))
+        self._following.append(made)
+        return made
 
     def message(self, label: str, count: int, make: Callable[[], Sequence[int]] = lambda: []) -> list[Value]:
         if count:
@@ -165,6 +193,10 @@ class Logged(Transcript):
         for slot, delta in self._script.messages.get(self._last, {}).items():
             numbers[slot] = (numbers[slot] + delta) % MODULUS
         return numbers
+
+    def pin(self, value: Number) -> tuple[Refs, int]:
+        self.pinned = _known(value) or 0
+        return super().pin(value)
 
     def require_zero(self, value: Number, guard: str) -> None:
         if (number := _known(value)) is not None:
@@ -182,7 +214,7 @@ class Logged(Transcript):
 
     @property
     def slots(self) -> int:
-        return self._ledger.tape.slots
+        return self._ledger.tape.slots + sum(t.slots for t in self._following)
 
 
 def _known(value: Number) -> int | None:
@@ -211,7 +243,7 @@ class Forger(ProverChannel):
     def __init__(self, script: Script) -> None:
         super().__init__(b"forger")
         self.guards: list[str] = []
-        self._script, self._count = script, 0
+        self._script, self._count, self._swaps = script, 0, dict(script.swaps)
 
     @property
     def drawn(self) -> int:
@@ -227,41 +259,56 @@ class Forger(ProverChannel):
 
     def move(self, label: str, size: int, make: Callable[[], bytes]) -> bytes:
         data = make()
-        return super().move(label, size, lambda: self._script.swaps.get(label, data))
+        if label in self._swaps:
+            data, self._swaps[label] = self._swaps[label][:size], self._swaps[label][size:]
+        return super().move(label, size, lambda: data)
 
 
 class Noting(VerifierChannel):
     """Reads to the end, and remembers what was wrong."""
 
-    def __init__(self, proof: bytes) -> None:
+    def __init__(self, proof: bytes, transcripts: int) -> None:
         super().__init__(proof)
         self.guards: list[str] = []
+        self._left = transcripts
 
     def violated(self, guard: str) -> None:
         self.guards.append(guard)
+
+    def close(self) -> None:
+        """The last transcript must have come to the end."""
+        self._left -= 1
+        if not self._left:
+            super().close()
 
 
 def forge(subject: Subject, script: Script, hiding: bool = False) -> Trace:
     """A proof by a prover with this script, whatever guards it breaks."""
     channel = Forger(script)
-    t = Logged(channel, subject, hiding, script)
+    t = Logged(channel, subject.statement(hiding), hiding, script)
     witness = Witness(subject.system, tools().kernels, subject.given, script.tamper)
     subject.run(t, Watched(subject.setup(hiding).scheme, t.log), witness)
     reason = channel.guards[0] if channel.guards else ""
-    return Trace(bytes(channel.proof), t.log.events, t.log.elements, reason, channel.drawn, t.slots)
+    return Trace(bytes(channel.proof), t.log, reason, channel.drawn, t.slots)
+
+
+@lru_cache(maxsize=8)
+def honest(subject: Subject, hiding: bool = False, seed: int = 1) -> Trace:
+    """A proof without a lie. Most attacks begin with it."""
+    return forge(subject, Script(seed=seed), hiding)
 
 
 def replay(subject: Subject, proof: bytes, hiding: bool = False, foreknown: Sequence[int] | None = None) -> Trace:
     """The verifier's run over a proof. Any exception but ProofRejected is a bug of the verifier."""
-    channel = Noting(proof)
-    t = Logged(channel, subject, hiding, Script(foreknown=foreknown))
+    channel = Noting(proof, subject.transcripts)
+    t = Logged(channel, subject.statement(hiding), hiding, Script(foreknown=foreknown))
     reason = ""
     try:
         subject.run(t, Watched(subject.setup(hiding).scheme, t.log), None)
     except ProofRejected as e:
         reason = e.reason
     reason = channel.guards[0] if channel.guards else reason
-    return Trace(proof, t.log.events, t.log.elements, reason)
+    return Trace(proof, t.log, reason)
 
 
 def spread(things: Sequence[Any], most: int) -> Iterator[Any]:
