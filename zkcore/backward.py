@@ -100,7 +100,10 @@ class Driver:
 
     def _lookups(self, session: Session) -> None:
         relations = [r for r in session.system.relations if r.kind == "lookup" and not r.outs]
-        for group in dict.fromkeys(r.group for r in relations):
+        groups = list(dict.fromkeys(r.group for r in relations))
+        for k, group in enumerate(groups):
+            if len(groups) > 1:
+                self.progress("lookups", f"tree {k + 1}/{len(groups)}", k, len(groups))
             self._group = group
             self.argument.check(session, [r for r in relations if r.group == group], group)
         self._group = ""

@@ -30,17 +30,33 @@ from zkcore.models.quantisation import Quantisation
 from zkcore.plugins import build_registry
 from zkcore.progress import Progress, silent
 from zkcore.registry import Registry
-from zkcore.statement import ModelStatement
+from zkcore.statement import FORMAT_VERSION, ModelStatement
 from zkcore.strategy.strategy import Strategy
 from zkcore.subprotocols.lookup import LookupArgument
 from zkcore.transcript.transcript import Toolbox, Transcript
 from zkcore.transcript.wire import POINT_BYTES, Rows
+
+TREE_CELLS, MOST_TREES = 1 << 24, 32  # of the certificate's lookup trees
 
 
 def toolbox(cache_dir: Path | None, prover: Config | None = None) -> Toolbox:
     """Verifiers compute on the CPU; a prover where its configuration says."""
     chosen = devices.choose(prover.device, prover.memory_limit) if prover else devices.choose("cpu")
     return Toolbox(chosen.kernels, _generators(cast(Any, chosen.kernels), cache_dir), chosen.memory)
+
+
+def trees(cells: Sequence[int]) -> list[str]:
+    """The tree, the first being "", for each of the certificate's lookups: part of the format, and there to bound the
+    prover's memory. In their order, a tree takes lookups of up to TREE_CELLS cells, or, of large models, up to the
+    power of two that makes about MOST_TREES do; a lookup is never cut."""
+    room = max(TREE_CELLS, 1 << (max(0, sum(cells) - 1) // MOST_TREES).bit_length())
+    out, tree, held = list[str](), 0, 0
+    for n in cells:
+        if held and held + n > room:
+            tree, held = tree + 1, 0
+        held += n
+        out.append(str(tree) if tree else "")
+    return out
 
 
 @cache
@@ -126,11 +142,14 @@ class Setup:
         and a ternary weight might be 2."""
         builder, batching = Builder(self.quantisation.bits.table_bits), self.parts.config.strategy
         for name, w in self.weights().items():
-            builder.group, builder.opening = batching.group(name), batching.opening(name)
+            builder.opening = batching.opening(name)
             tensor = builder.weight(name, w.shape, w.lo, w.hi)
             letters = "abcdefgh"[: len(w.shape)]
             builder.within(f"{name}.range", letters, tensor[letters], w.lo, w.hi)
-        return freeze(builder)
+        system = freeze(builder)
+        found = trees([prod(system.domain(r)) for r in system.relations])
+        grouped = [replace(r, group=tree) for r, tree in zip(system.relations, found, strict=True)]
+        return replace(system, relations=tuple(grouped))
 
     def row_bytes(self) -> int:
         shapes = [w.shape for w in self.weights().values()]
@@ -157,7 +176,7 @@ class Setup:
     def statement(self, tokenizer_sha256: str, commitment_sha256: str) -> ModelStatement:
         h = self.header()
         return ModelStatement(
-            1,
+            FORMAT_VERSION,
             h["config"],
             tuple((n, v) for n, v in h["plugins"]),
             h["architecture"],

@@ -159,7 +159,7 @@ def test_the_reader_reads_real_files(tiny: Place) -> None:
     assert reader.answer_statement(theirs.model, proof.header, system) == expected.encode()
 
 
-@pytest.mark.parametrize("data", [b"ZKCPROOF" + bytes(8), b"ZKCPROOF\0\0\0\1\0\0\0\2{ }"])
+@pytest.mark.parametrize("data", [b"ZKCPROOF" + bytes(8), b"ZKCPROOF\0\0\0\2\0\0\0\2{ }"])
 def test_the_reader_refuses_other_encodings(data: bytes) -> None:
     with pytest.raises(ValueError, match="version|canonical|Expecting"):
         reader.container(data)
