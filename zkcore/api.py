@@ -61,7 +61,7 @@ def commit(
         a.perplexity_float,
         a.perplexity_integer,
         a.top1_agreement,
-        worked(reporter.stages, counted.close()),
+        counted.close(),
         list(done.sections),
         chosen.zero_knowledge,
     )
@@ -147,12 +147,21 @@ def verify_together(
 def _verified(
     proofs: Sequence[Path], commitment: Path, expected: Expected, settlement: Path | None, reporter: Reporter
 ) -> list[Accepted]:
-    from zkcore import public, verifier
-    from zkcore.settlement import judge
+    from zkcore import public
 
     reporter.stage("read")
-    model, settled = public.load(Path(commitment)), None
     answers = [files.read(Path(p), "proof", files.MAX_PROOF) for p in proofs]
+    return check(public.load(Path(commitment)), answers, expected, settlement, reporter)
+
+
+def check(
+    model: PublicFile, answers: Sequence[bytes], expected: Expected, settlement: Path | None, reporter: Reporter
+) -> list[Accepted]:
+    """Of files that are read already."""
+    from zkcore import verifier
+    from zkcore.settlement import judge
+
+    settled = None
     if settlement:
         data = files.read(Path(settlement), "settlement")
         reporter.stage("settlement")

@@ -143,19 +143,7 @@ def calibrated(
     for name, w in real.items():
         if kind := parts.family.kind(name):
             largest[kind] = max(largest.get(kind, 0.0), float(w.abs().max()))
-    return quantisation.choose(
-        c.model,
-        c.calibration,
-        seen,
-        largest,
-        head_dim=_number(architecture, "head_dim"),
-        epsilon=float(getattr(architecture, "epsilon", "1e-5")),
-        max_positions=architecture.max_positions,
-    )
-
-
-def _number(architecture: Architecture, name: str) -> int:
-    return int(getattr(architecture, name))
+    return quantisation.choose(c, architecture, seen, largest)
 
 
 def quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -27,7 +27,7 @@ def describe(path: Path, commitment: Path | None = None) -> dict[str, Any]:
     if data[:8] == files.COMMITMENT_MAGIC:
         return _commitment(data)
     if data[:8] == files.PROOF_MAGIC:
-        return {**_proof(data), **(_proved(data, public.load(commitment)) if commitment else {})}
+        return {**_proof(data), **(proved(data, public.load(commitment)) if commitment else {})}
     if data[:8] in (files.SETTLEMENT_MAGIC, files.ACCUMULATOR_MAGIC):
         return {**_carried(data), **(_settled(data, public.load(commitment)) if commitment else {})}
     return {"kind": "configuration", **config.load(path).model_dump(mode="json")}
@@ -36,6 +36,8 @@ def describe(path: Path, commitment: Path | None = None) -> dict[str, Any]:
 def _commitment(data: bytes) -> dict[str, Any]:
     file = public.parse(data)
     setup = file.setup
+    sequence = Sequence((0,) * (min(64, setup.architecture.max_positions - 1) + 1), 1)
+    system = file.system(sequence)
     return {
         "kind": "commitment",
         "commitment": file.statement.commitment_sha256,
@@ -46,9 +48,9 @@ def _commitment(data: bytes) -> dict[str, Any]:
         "Configuration": setup.parts.config.model_dump(mode="json"),
         "Plugins": [{"name": n, "version": v} for n, v in file.statement.plugins],
         "Sections": _sections(file),
-        "Graph of an answer of 64 tokens": _system(file.system(Sequence((0,) * 65, 1))),
+        f"Graph of an answer of {len(sequence.inputs)} tokens": _system(system),
         **_bounds(setup),
-        **_ledger(file, Sequence((0,) * (min(64, setup.architecture.max_positions - 1) + 1), 1)),
+        **_ledger(file, sequence, system),
         "Public": {"what": "architecture, scales, configuration, tokenizer, commitment, prompt, output"},
         "Hidden": {"what": ", ".join(HIDDEN) if setup.parts.config.zero_knowledge else "nothing: clear mode"},
     }
@@ -86,7 +88,7 @@ def _proof(data: bytes) -> dict[str, Any]:
     }
 
 
-def _proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
+def proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
     """What a proof's shapes come to, the range proof of its model's weights included."""
     header, a = files.unpack(data, files.PROOF_MAGIC, "proof").header, commitment.setup.architecture
     prompt, output = header.get("prompt"), header.get("output")
@@ -95,13 +97,14 @@ def _proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
     tokens = (*prompt, *output)
     if len(tokens) > a.max_positions or not all(type(t) is int and 0 <= t < a.vocab_size for t in tokens):
         raise FormatError("proof: its tokens are not this model's")
-    return dict(_ledger(commitment, Sequence(tokens, len(prompt)), header.get("opening") == DEFERRED))
+    sequence = Sequence(tokens, len(prompt))
+    return dict(_ledger(commitment, sequence, commitment.system(sequence), header.get("opening") == DEFERRED))
 
 
-def _ledger(file: PublicFile, sequence: Sequence, defer: bool = False) -> Mapping[str, object]:
+def _ledger(file: PublicFile, sequence: Sequence, system: System, defer: bool = False) -> Mapping[str, object]:
     """Of an answer as long as `sequence`, and of the weights' ranges."""
     ranges = building(soundness.errors, file.setup, building(file.setup.certificate))
-    answer = building(soundness.errors, file.setup, file.system(sequence), defer)
+    answer = building(soundness.errors, file.setup, system, defer)
     hiding = file.setup.parts.config.zero_knowledge
     left = {"Left open": ["the opening: see the settlement"]} if defer else {}
     of = {"tokens": len(sequence.tokens), "of them proved": len(sequence.generated)}

@@ -36,10 +36,11 @@ def ablation_page(path: Path) -> str:
 def proof_page(proof: Path, commitment: Path, settlement: Path | None, report: Reporter) -> Page:
     """The verdict is that of `verify` about the prompt, the answer and the nonce that the proof names."""
     file = commitment / "public.zkc" if commitment.is_dir() else commitment
+    report.stage("read")
     model, data = public.load(file), files.read(proof, "proof", files.MAX_PROOF)
     container = files.unpack(data, files.PROOF_MAGIC, "proof")
     header = _shown(container.header)
-    stages, verdict, accepted = _verdict(proof, file, header, settlement, report)
+    stages, verdict, accepted = _verdict(model, data, header, settlement, report)
     return Page(
         file=proof.name,
         verdict=verdict,
@@ -51,7 +52,7 @@ def proof_page(proof: Path, commitment: Path, settlement: Path | None, report: R
         header_bytes=len(data) - len(container.body),
         zero_knowledge=model.setup.parts.config.zero_knowledge,
         accuracy=_accuracy(file.parent / ACCURACY),
-        sections={**(_ledger(proof, file) if accepted else {}), **_settings(model)},
+        sections={**(_ledger(data, model) if accepted else {}), **_settings(model)},
         graph=graph_of(model),
         elsewhere=verifier.RANGES,
     )
@@ -79,11 +80,11 @@ def graph_page(path: Path, out: Path) -> None:
 
 
 def _verdict(
-    proof: Path, commitment: Path, header: Mapping[str, Any], settlement: Path | None, report: Reporter
+    model: PublicFile, data: bytes, header: Mapping[str, Any], settlement: Path | None, report: Reporter
 ) -> tuple[list[StageTime], str, bool]:
-    nonce = bytes.fromhex(header["nonce"])
+    expected = verifier.Expected(nonce=bytes.fromhex(header["nonce"]))
     try:
-        done = api.verify(proof, commitment, nonce=nonce, settlement=settlement, report=report)
+        [done] = api.check(model, [data], expected, settlement, report)
     except ProofRejected as e:
         return [], f"rejected: {e}", False
     return done.stages, "accepted", True
@@ -119,9 +120,9 @@ def _statement(model: PublicFile, header: Mapping[str, Any], size: int) -> dict[
     }
 
 
-def _ledger(proof: Path, commitment: Path) -> dict[str, Any]:
+def _ledger(data: bytes, model: PublicFile) -> dict[str, Any]:
     """How sound the proof is, term by term, as `inspect` says it."""
-    return {k: v for k, v in inspection.describe(proof, commitment).items() if v and isinstance(v, (Mapping, list))}
+    return {k: v for k, v in inspection.proved(data, model).items() if v and isinstance(v, (Mapping, list))}
 
 
 def _settings(model: PublicFile) -> dict[str, Any]:

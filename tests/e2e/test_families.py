@@ -11,8 +11,9 @@ import transformers
 import yaml
 
 from tests.e2e.checkpoints import TEXT, write_model
+from tests.e2e.closeness import PRECISE, assert_close
 from tests.e2e.files import flipped
-from zkcore import api, config, evaluation, prover
+from zkcore import api, config, prover
 from zkcore.errors import ModelError, PluginError, ProofRejected
 from zkcore.models import passes
 from zkcore.models.decoder import DecoderArchitecture
@@ -21,11 +22,6 @@ from zkcore.models.shapes import SHAPES
 from zkcore.plugins import build_registry
 
 PROMPT = "The old mill stands"
-CONFIG = """\
-commitment: {log_width: 8}
-model: {table_bits: 14, attention: {tile: 16}}
-calibration: {tokens: 256, window: 64}
-"""
 SIZES: dict[str, Any] = {
     "vocab_size": 280,
     "hidden_size": 36,
@@ -75,7 +71,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -
         if name not in made:
             place = tmp_path_factory.mktemp("family")
             model = write_model(place / "model", FAMILIES[name](), one=0.0 if name == "gemma" else 1.0)
-            (model / "config.yaml").write_text(CONFIG)
+            (model / "config.yaml").write_text(PRECISE)
             api.commit(model, model / "config.yaml", place / "commitment")
             made[name] = model, place / "commitment"
         return made[name]
@@ -90,15 +86,7 @@ def each_family(function: Any) -> Any:
 
 @each_family
 def test_the_integer_model_is_close_to_transformers(committed: Any, name: str) -> None:
-    model, commitment = committed(name)
-    owner = prover.Owner.load(commitment)
-    window = owner.public.codec.encode(TEXT[:120])[: owner.public.setup.architecture.max_positions]
-    [exact] = evaluation.float_logits(model, [window])
-    error = (exact - evaluation.integer_logits(owner.public.setup, owner.weights, window)) / exact.std()
-    worst, usual = float(error.abs().max()), float(error.square().mean().sqrt())
-    print(f"{name}: of {len(window)} tokens' logits, error {worst:.4f} sigma at most, {usual:.5f} root mean square")
-    assert worst < 0.04
-    assert usual < 0.005
+    assert_close(*committed(name), TEXT[:120])
 
 
 @each_family
@@ -139,7 +127,7 @@ model: {attention: {name: zkattn, zkattn: {segment_bits: [auto, 12, 12], theta_b
 def test_other_strategies_prove_the_same_answer(committed: Any, family: str, choice: str, tmp_path: Path) -> None:
     model, commitment = committed(family)
     expected = api.prove(commitment, PROMPT, 2, tmp_path / "a.zkp").text
-    chosen = _merged(yaml.safe_load(CONFIG), yaml.safe_load(CHOICES[choice]))
+    chosen = _merged(yaml.safe_load(PRECISE), yaml.safe_load(CHOICES[choice]))
     api.commit(model, config.parse(chosen, choice), tmp_path / "commitment")
     made = api.prove(tmp_path / "commitment", PROMPT, 2, tmp_path / "b.zkp")
     assert made.text == expected or "zkattn" in choice

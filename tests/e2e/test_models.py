@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from tests.e2e.checkpoints import TEXT, edit_json, llama_config, write_checkpoint
-from zkcore import api, evaluation, prover
+from tests.e2e.closeness import PRECISE, assert_close
+from zkcore import api, prover
 from zkcore.errors import ModelError, RangeError, WitnessError
 from zkcore.models import passes
 from zkcore.models.decoder import DecoderArchitecture
@@ -28,11 +29,6 @@ LLAMA3 = {
     "rope_theta": 500000.0,
 }
 PROMPT = "The old mill stands"
-PRECISE = """\
-commitment: {log_width: 8}
-model: {table_bits: 14, attention: {tile: 16}}
-calibration: {tokens: 256, window: 64}
-"""
 
 
 @dataclass(frozen=True)
@@ -105,15 +101,7 @@ def each_shape(function: Any) -> Any:
 
 @each_shape
 def test_the_integer_model_is_close_to_transformers(committed: Any, name: str) -> None:
-    model, commitment = committed(name)
-    owner = prover.Owner.load(commitment)
-    window = owner.public.codec.encode(TEXT[:200])
-    [exact] = evaluation.float_logits(model, [window])
-    error = (exact - evaluation.integer_logits(owner.public.setup, owner.weights, window)) / exact.std()
-    worst, usual = float(error.abs().max()), float(error.square().mean().sqrt())
-    print(f"{name}: of {len(window)} tokens' logits, error {worst:.4f} sigma at most, {usual:.5f} root mean square")
-    assert worst < 0.04
-    assert usual < 0.005
+    assert_close(*committed(name), TEXT[:200])
 
 
 @each_shape

@@ -5,7 +5,6 @@ Weights are made up (zkcore.bench.synthetic); everything else is what `commit`, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from zkcore.graph.arrays import taken
 from zkcore.graph.forward import Run
 from zkcore.models import passes
 from zkcore.models.family import Sequence
+from zkcore.report.counted import Counted
 from zkcore.report.progress import Reporter, StageTime, peak_memory
 from zkcore.setup import Setup, toolbox
 
@@ -52,35 +52,9 @@ class Result:
         return sum(s.seconds for s in self.stages[part])
 
 
-class Timer:
-    """Stages of one part; a stage ends when the device has done its work."""
-
-    def __init__(self, report: Reporter, part: str, kernels: Kernels) -> None:
-        self.stages: list[StageTime] = []
-        self._report, self._part, self._kernels = report, part, kernels
-        self._running: tuple[str, float, dict[str, int]] | None = None
-
-    def stage(self, name: str, detail: str = "", done: int = 0, total: int = 0) -> None:
-        """Of a stage that goes on, only the beginning is noted."""
-        if self._running and self._running[0] == name:
-            return
-        self._end()
-        self._report.stage(f"{self._part}: {name}", detail)
-        self._running = name, time.perf_counter(), self._kernels.counters()
-
-    def close(self) -> list[StageTime]:
-        self._end()
-        return self.stages
-
-    def _end(self) -> None:
-        if self._running is None:
-            return
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        name, start, before = self._running
-        self._running = None
-        work = {k: v - before[k] for k, v in self._kernels.counters().items()}
-        self.stages.append(StageTime(name, time.perf_counter() - start, 0, work))
+def timer(report: Reporter, part: str, kernels: Kernels) -> Counted:
+    """Of one part; a stage ends when the device has done its work."""
+    return Counted(report, kernels, f"{part}: ", torch.cuda.synchronize if torch.cuda.is_available() else lambda: None)
 
 
 def run(
@@ -95,19 +69,19 @@ def run(
     report.stage("synthetic weights")
     weights = synthetic.weights(setup, device)
     stages: dict[str, list[StageTime]] = {}
-    owner, model_bytes = _commit(setup, weights, out, cache_dir, Timer(report, "model", kernels), stages)
+    owner, model_bytes = _commit(setup, weights, out, cache_dir, timer(report, "model", kernels), stages)
     prompt = synthetic.tokens(setup, seq_len)
     report.stage("answer")
     answer = Sequence((*prompt, _next(setup, weights, prompt, device)), seq_len)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    timer = Timer(report, "proof", kernels)
-    made = prover.prove(owner, answer, b"", cache_dir, timer.stage)
-    timer.stage("write")
+    proving = timer(report, "proof", kernels)
+    made = prover.prove(owner, answer, b"", cache_dir, proving.stage)
+    proving.stage("write")
     files.write(files.Written(out / "answer.zkp", made.data))
-    stages["proof"] = timer.close()
+    stages["proof"] = proving.close()
     memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
-    stages["verify"] = _verify(out, cache_dir, Timer(report, "verify", devices.choose("cpu").kernels))
+    stages["verify"] = _verify(out, cache_dir, timer(report, "verify", devices.choose("cpu").kernels))
     whole = model.whole if model.layers < model.whole else 0
     return Result(
         shape,
@@ -131,18 +105,18 @@ def _commit(
     weights: Mapping[str, torch.Tensor],
     out: Path,
     cache_dir: Path,
-    timer: Timer,
+    counted: Counted,
     stages: dict[str, list[StageTime]],
 ) -> tuple[prover.Owner, int]:
     """A tokenizer is no part of a shape: an empty one stands in its place."""
-    timer.stage("generators")
+    counted.stage("generators")
     tools = toolbox(cache_dir, setup.parts.config)
     tools.generators.take("tensor", 1 << setup.parts.scheme.log_width)
     empty = Tokenizer(b"", "0" * 64)
-    published, secrets = publish(setup, tools, {n: taken(w) for n, w in weights.items()}, empty, timer)
-    timer.stage("write")
+    published, secrets = publish(setup, tools, {n: taken(w) for n, w in weights.items()}, empty, counted)
+    counted.stage("write")
     files.write(files.Written(out / "public.zkc", published.data))
-    stages["model"] = timer.close()
+    stages["model"] = counted.close()
     return prover.Owner(public.parse(published.data), weights, secrets), len(published.data)
 
 
@@ -155,12 +129,12 @@ def _next(setup: Setup, weights: Mapping[str, torch.Tensor], prompt: tuple[int, 
     return int((logits == logits.max()).nonzero()[0])
 
 
-def _verify(out: Path, cache_dir: Path, timer: Timer) -> list[StageTime]:
-    timer.stage("read")
+def _verify(out: Path, cache_dir: Path, counted: Counted) -> list[StageTime]:
+    counted.stage("read")
     model = public.load(out / "public.zkc")
     data = files.read(out / "answer.zkp", "proof", files.MAX_PROOF)
-    verifier.verify(model, data, verifier.Expected(), cache_dir, timer.stage)
-    return timer.close()
+    verifier.verify(model, data, verifier.Expected(), cache_dir, counted.stage)
+    return counted.close()
 
 
 def _name(device: torch.device) -> str:

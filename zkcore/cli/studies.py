@@ -68,8 +68,9 @@ def ablate(
         where = machine.describe()
         content = ablation.content(study, arms, where)
         made = _keep(place, study, arms, where) if out else []
-    line = "\n".join([f"wrote {path}" for path in made]) or "give --out DIR to keep plots, JSON and an HTML page"
-    output.result("ablate", content, line, summary_table("Ablation", *ablation.summary(arms)))
+    lines = [f"{arm.name}: failed: {arm.error}" for arm in arms if arm.error]
+    lines += [f"wrote {path}" for path in made] or ["give --out DIR to keep plots, JSON and an HTML page"]
+    output.result("ablate", content, "\n".join(lines), summary_table("Ablation", *ablation.summary(arms)))
     if all(arm.error for arm in arms):
         raise typer.Exit(UNUSABLE)
 

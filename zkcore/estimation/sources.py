@@ -87,14 +87,8 @@ def _assumed(raw: Mapping[str, Any], config: Config) -> Setup:
 
 def assumed(parts: Parts, architecture: Architecture) -> Quantisation:
     """Scales for a model nobody has calibrated."""
-    bits, family = parts.config.model, parts.family
-    graph = family.graph(architecture, quantisation.to_come(bits), parts.registry, Sequence((0, 0), 1))
-    return quantisation.choose(
-        bits,
-        parts.config.calibration,
-        {**dict.fromkeys(family.observed(architecture).values(), OTHERS), **SEEN},
-        {kind: WEIGHTS for name in graph.weights() if (kind := family.kind(name))},
-        head_dim=int(getattr(architecture, "head_dim")),  # noqa: B009 - families have it, the base does not
-        epsilon=float(getattr(architecture, "epsilon", "1e-5")),
-        max_positions=architecture.max_positions,
-    )
+    config, family = parts.config, parts.family
+    graph = family.graph(architecture, quantisation.to_come(config.model), parts.registry, Sequence((0, 0), 1))
+    seen = {**dict.fromkeys(family.observed(architecture).values(), OTHERS), **SEEN}
+    weights = {kind: WEIGHTS for name in graph.weights() if (kind := family.kind(name))}
+    return quantisation.choose(config, architecture, seen, weights)

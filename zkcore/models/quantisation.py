@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zkcore.config import CalibrationConfig, ModelConfig
+from zkcore.config import Config, ModelConfig
 from zkcore.errors import ModelError
 
 MOST = 128  # fraction bits: nothing that is built from a stranger's header may grow without bound
@@ -40,19 +40,14 @@ def fraction(bits: int, largest: float, headroom: int = 0) -> int:
 
 
 def choose(
-    bits: ModelConfig,
-    calibration: CalibrationConfig,
-    activations: Mapping[str, float],
-    weights: Mapping[str, float],
-    *,
-    head_dim: int,
-    epsilon: float,
-    max_positions: int,
+    config: Config, architecture: BaseModel, activations: Mapping[str, float], weights: Mapping[str, float]
 ) -> Quantisation:
     """From the largest magnitudes seen. `activations` has "hidden", "hidden_rms", "score_spread" (nats), "logits" and
     the kinds that are requantised; `weights` the largest weight of each kind (the embedding lives at the hidden
-    scale)."""
-    room = calibration.headroom_bits
+    scale). `architecture`: a family's, with `head_dim`, `max_positions` and, if its norms have one, `epsilon`."""
+    bits, room, shape = config.model, config.calibration.headroom_bits, architecture.model_dump()
+    head_dim, max_positions = int(shape["head_dim"]), int(shape["max_positions"])
+    epsilon = float(shape.get("epsilon", "1e-5"))
     own = ("hidden", "hidden_rms", "score_spread", "logits")
     hidden = min(
         fraction(bits.hidden_bits, activations["hidden"], room), fraction(bits.hidden_bits, weights["embedding"])
