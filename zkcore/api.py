@@ -14,7 +14,7 @@ from zkcore.errors import UsageError
 from zkcore.report.counted import Counted, worked
 from zkcore.report.progress import QuietReporter, Reporter, StageTime, peak_memory
 from zkcore.results import Accepted, CommitResult, EstimateResult, ProveResult, SettleResult
-from zkcore.statement import digest
+from zkcore.statement import COMPLETE, DEFERRED, digest
 
 if TYPE_CHECKING:
     from zkcore.estimation.estimate import Estimate
@@ -76,12 +76,14 @@ def prove(
     nonce: bytes = b"",
     estimate: bool = False,
     accumulate: Path | None = None,
+    checkpoint: Path | None = None,
     report: Reporter | None = None,
 ) -> ProveResult:
     """Continue a prompt and write one proof of the answer. `estimate`: predict what it takes first. `accumulate`: leave
-    the opening to the settlement of this accumulator; the file is made if it is not there."""
+    the opening to the settlement of this accumulator; the file is made if it is not there. `checkpoint`: a directory
+    that keeps answer and forward pass until the proof is written, and from which the same call goes on."""
     need("torch", "safetensors")
-    from zkcore import accumulator, prover
+    from zkcore import accumulator, prover, resumption
 
     reporter = report or QuietReporter()
     files.check_writable(Path(out))
@@ -91,18 +93,27 @@ def prove(
         accumulator.check(Path(accumulate), owner.public, Path(out))
     _note_device(owner.public.setup.parts.config, reporter)
     codec = owner.public.codec
-    tokens = codec.encode(prompt)
+    tokens, kept = codec.encode(prompt), resumption.Stages()
+    if checkpoint:
+        opening = DEFERRED if accumulate else COMPLETE
+        request = resumption.Request(owner.public.sha256, tokens, max_new_tokens, nonce, opening)
+        kept = resumption.begin(
+            Path(checkpoint), request, lambda what: reporter.note(f"resumed: {what} is in {checkpoint}")
+        )
     reporter.stage("generate")
-    sequence = owner.generate(tokens, max_new_tokens, lambda n: _token(reporter, n, max_new_tokens))
+    sequence = kept.sequence(
+        lambda: owner.generate(tokens, max_new_tokens, lambda n: _token(reporter, n, max_new_tokens))
+    )
     expected = _expected(owner.public.setup, sequence, nonce, reporter, bool(accumulate)) if estimate else None
     reporter.expect({s.name: s.seconds for s in expected.stages} if expected else {})
-    made = prover.prove(owner, sequence, nonce, cache_dir(), reporter.stage, defer=bool(accumulate))
+    made = prover.prove(owner, sequence, nonce, cache_dir(), reporter.stage, defer=bool(accumulate), stages=kept)
     reporter.stage("write")
     written = files.Written(Path(out), made.data)
     if accumulate and made.carried:
         accumulator.add(Path(accumulate), owner.public, made.carried, written)
     else:
         files.write(written)
+    kept.over()
     reporter.close()
     stages = worked(reporter.stages, made.work)
     sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]

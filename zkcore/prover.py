@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from zkcore import proof as files
 from zkcore import public
@@ -25,6 +24,7 @@ from zkcore.models.checkpoint import tensors_digest
 from zkcore.models.family import Sequence
 from zkcore.progress import Progress, silent
 from zkcore.public import PublicFile
+from zkcore.resumption import Stages, stored
 from zkcore.settlement import Entry
 from zkcore.setup import toolbox
 from zkcore.statement import COMPLETE, DEFERRED, digest
@@ -87,9 +87,10 @@ def prove(
     tamper: Tamper | None = None,
     *,
     defer: bool = False,
+    stages: Stages = Stages(),  # noqa: B008 - it has no state
 ) -> Proof:
     """One teacher-forced pass over prompt and output. `tamper`: for attacks on the verifier. `defer`: leave the opening
-    to a settlement."""
+    to a settlement. `stages`: where finished ones are kept."""
     if not sequence.generated:
         raise UsageError("there is no answer to prove")
     _check(owner.public, sequence)
@@ -98,13 +99,18 @@ def prove(
     progress("forward")
     graph = setup.graph(sequence)
     system = setup.expand(graph)
-    keep = None if tools.memory is None else committed(system)
-    computed = passes.witness(graph, owner.weights, progress, torch.device(tools.kernels.space.device), keep)
-    given = setup.parts.strategy.given(system, computed)
-    given.update(setup.arrange(_weights(graph, owner.weights, tools.memory)))
-    witness = Witness(system, tools.kernels, given, tamper, tools.memory)
     opening = DEFERRED if defer else COMPLETE
     statement = owner.public.answer(sequence, system, nonce, opening)
+
+    def forward() -> dict[str, Array]:
+        keep = None if tools.memory is None else committed(system)
+        device = torch.device(tools.kernels.space.device)
+        return setup.parts.strategy.given(system, passes.witness(graph, owner.weights, progress, device, keep))
+
+    asked = {t.name for t in system.of_kind("committed")} - system.digits.keys()
+    given = stages.witness(statement.encode(), asked, forward, wide=tools.memory is None)
+    given.update(setup.arrange(_weights(graph, owner.weights, tools.memory)))
+    witness = Witness(system, tools.kernels, given, tamper, tools.memory)
     channel = ProverChannel(hedge(owner.secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     weights = setup.adopt(t, owner.public.rows, owner.secrets)
@@ -153,7 +159,7 @@ def _private(commitment: PublicFile, path: Path) -> tuple[dict[str, torch.Tensor
     """Weights and blinds; they must belong to the public file beside them."""
     if not path.exists():
         raise UsageError(f"{path}: the private part of the commitment is missing")
-    tensors, belongs = _stored(path)
+    tensors, belongs = stored(path)
     if belongs.get("public_sha256") != commitment.sha256:
         raise FormatError(f"{path}: it belongs to another public.zkc")
     if belongs.get("tensors_sha256") != tensors_digest({n: v.numpy() for n, v in tensors.items()}):
@@ -172,15 +178,6 @@ def _unpacked(stored: torch.Tensor, spec: Weight, name: str) -> torch.Tensor:
     if spec.ternary:
         return torch.from_numpy(trits.unpack(stored.numpy(), spec.shape, f"weight {name}"))
     return stored
-
-
-def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata."""
-    try:
-        with safe_open(path, framework="pt") as f:
-            return {n: f.get_tensor(n) for n in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118 - f is no dict
-    except (SafetensorError, OSError) as e:
-        raise FormatError(f"{path}: {e}") from None
 
 
 _LAYER = re.compile(r"^layers\.\d+\.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
 import shutil
@@ -16,6 +15,7 @@ import pytest
 
 from tests.e2e.checkpoints import Place
 from tests.e2e.limits import refused
+from tests.e2e.stages import stopped
 from zkcore import api
 from zkcore import proof as files
 from zkcore.errors import UsageError
@@ -76,25 +76,11 @@ def test_where_files_have_no_name_until_they_are_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def killed_at(stage: str, cwd: Path, *argv: str | Path) -> int:
-    """The exit code of a command that is killed when a stage begins."""
-    command = [sys.executable, "-m", "zkcore", "--json", *(str(a) for a in argv)]
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
-        assert running.stdout
-        for line in running.stdout:
-            event = json.loads(line)
-            if event["event"] == "begin" and event["stage"] == stage:
-                running.kill()
-                break
-        running.communicate(timeout=60)
-    return running.returncode
-
-
 @pytest.mark.slow
 def test_a_prover_killed_in_its_work_can_begin_anew(tiny: Place, tmp_path: Path) -> None:
     options = ("--prompt", "The old", "--max-new-tokens", "1", "--out", "a.zkp", "--no-estimate")
     for stage in ("lookups", "blind"):
-        assert killed_at(stage, tmp_path, "prove", tiny.commitment, *options) == -signal.SIGKILL
+        assert stopped(tmp_path, stage, signal.SIGKILL, "prove", tiny.commitment, *options).code == -signal.SIGKILL
         assert list(tmp_path.iterdir()) == []
     api.prove(tiny.commitment, "The old", 1, tmp_path / "a.zkp")
     assert api.verify(tmp_path / "a.zkp", tiny.public, prompt="The old").tokens == 1
@@ -103,7 +89,8 @@ def test_a_prover_killed_in_its_work_can_begin_anew(tiny: Place, tmp_path: Path)
 @pytest.mark.slow
 def test_a_commit_killed_in_its_work_can_begin_anew(tiny: Place, tmp_path: Path) -> None:
     options = ("--config", tiny.config, "--out", "c")
-    assert killed_at("range proof", tmp_path, "commit", tiny.model, *options) == -signal.SIGKILL
+    ended = stopped(tmp_path, "range proof", signal.SIGKILL, "commit", tiny.model, *options)
+    assert ended.code == -signal.SIGKILL
     assert not (tmp_path / "c").exists()
     api.commit(tiny.model, tiny.config, tmp_path / "c")
     assert (tmp_path / "c" / "public.zkc").exists()

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.checkpoints import Place
+from tests.e2e.stages import stopped
 from zkcore import proof as files
 from zkcore.interrupts import ending, undisturbed
 
 
 def interrupted(cwd: Path, stage: str, number: int, *argv: str | Path) -> int:
-    """The exit code of a command that gets a signal when a stage begins."""
-    command = [sys.executable, "-m", "zkcore", "--json", *(str(a) for a in argv)]
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout
-        for line in running.stdout:
-            event = json.loads(line)
-            if event["event"] == "begin" and event["stage"] == stage:
-                running.send_signal(number)
-                break
-        rest, errors = running.communicate(timeout=60)
-    assert "Traceback" not in errors
-    assert not any(json.loads(line)["event"] in ("prove", "commit") for line in rest.splitlines())
-    return running.returncode
+    """The exit code of a command that gets a signal when a stage begins, and says nothing of a result."""
+    ended = stopped(cwd, stage, number, *argv)
+    assert "Traceback" not in ended.errors
+    assert not {"prove", "commit"} & {e["event"] for e in ended.events}
+    return ended.code
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,10 @@ def prove(
     nonce: Nonce = "",
     estimate: Annotated[bool, typer.Option(help="Predict first what it takes, and compare.")] = True,
     accumulate: Annotated[Path | None, typer.Option(help="Leave the opening to this accumulator's settlement.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep finished stages in this directory: after a crash, the same command goes on."),
+    ] = None,
 ) -> None:
     """Answer a prompt and prove the answer."""
     from zkcore import api
@@ -98,6 +102,7 @@ def prove(
             nonce=nonce.encode(),
             estimate=estimate,
             accumulate=accumulate,
+            checkpoint=checkpoint,
             report=report,
         )
     content = asdict(done)
