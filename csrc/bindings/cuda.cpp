@@ -288,13 +288,23 @@ void py_contract_ternary(const PyColumn& values, size_t outer, size_t inner, con
                          stream_at(stream));
 }
 
-void py_commit_ternary(Address generators, const PyColumn& rows, size_t n, size_t width,
+size_t py_subset_sums_count(size_t generators, int g) {
+  if (g < 1 || g > kMostTrits) fail("subset sums: a group has 1 to 5 generators");
+  return cuda::SubsetSums::count(generators, g);
+}
+
+void py_subset_sums(Address generators, size_t n, int g, Address out, Address stream) {
+  const py::gil_scoped_release release;
+  cuda::subset_sums(at<const Affine>(generators), n, g, at<Affine>(out), stream_at(stream));
+}
+
+void py_commit_ternary(Address sums, int g, const PyColumn& rows, size_t n, size_t width,
                        const PyColumn& blinds, Address blinder, Address out, Address stream) {
   const Column values = column(rows), b = field(blinds);
   if (values.size != n * width || b.size != n) fail("rows and blinds differ in number");
   const int8_t* entries = ternary(values, stream_at(stream));
   const py::gil_scoped_release release;
-  cuda::commit_ternary(at<const Affine>(generators), entries, n, width, static_cast<const Fr*>(b.data),
+  cuda::commit_ternary({at<const Affine>(sums), g}, entries, n, width, static_cast<const Fr*>(b.data),
                        at<const Affine>(blinder), at<Affine>(out), stream_at(stream));
 }
 
@@ -327,6 +337,8 @@ void bind_cuda(py::module_& parent) {
   m.def("msm", &py_msm);
   m.def("commit_rows", &py_commit_rows);
   m.def("contract_ternary", &py_contract_ternary);
+  m.def("subset_sums_count", &py_subset_sums_count);
+  m.def("subset_sums", &py_subset_sums);
   m.def("commit_ternary", &py_commit_ternary);
   m.def("fold_points", &py_fold_points);
   py::class_<PyProver>(m, "Prover")

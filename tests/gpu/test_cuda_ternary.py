@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=REA
 
 HOST = NativeKernels()
 SHAPES = [(1, 1, 1), (1, 4099, 1), (3, 33, 5), (2, 7, 257), (65, 12, 1), (1, 1100, 640), (1, 70_001, 3), (2, 0, 3)]
+SHAPES += [(80, 640, 1), (3, 40, 72)]  # of those that tensor cores take
 
 
 def trits(count: int) -> NDArray[np.int8]:
@@ -42,14 +43,52 @@ def test_commit(rows: int, width: int) -> None:
     np.testing.assert_array_equal(device.to_host(found), expected)
 
 
-def test_a_strip_is_not_the_end() -> None:
-    """More columns than tables are held for at a time."""
-    device, points = cuda.load(), HOST.hash_to_curve(b"zkcore-tests", b"ternary", 0, 1 << 10)
-    wide = np.ascontiguousarray(np.tile(points, (61, 1)))
-    values, blinds = trits(3 * len(wide)).reshape(3, -1), HOST.from_scalars([1, 2, 3])
-    found = device.commit_ternary(wide, values, blinds, device.fixed_base(points[:1]))
-    expected = HOST.commit_rows(wide, values, blinds, HOST.fixed_base(points[:1]))
+@pytest.mark.parametrize(("rows", "zeros"), [(4200, 0.0), (4200, 0.4), (7000, 0.97)])
+def test_lists_of_many_rows_are_added_in_batches(rows: int, zeros: float) -> None:
+    """Large enough for several rounds of halves; sparse rows have short lists of different lengths."""
+    device, width = cuda.load(), 4096
+    points = HOST.hash_to_curve(b"zkcore-tests", b"ternary", 0, 256)
+    bases = np.ascontiguousarray(np.tile(points, (width // 256, 1)))  # equal generators: doublings and cancellations
+    draw = np.random.default_rng(rows)
+    values = np.where(draw.random((rows, width)) < zeros, 0, trits(rows * width).reshape(rows, width)).astype(np.int8)
+    values[7], values[rows - 1, :-1] = 0, 0
+    blinds = HOST.from_scalars(list(range(rows)))
+    found = device.commit_ternary(bases, values, blinds, device.fixed_base(points[:1]))
+    expected = HOST.commit_ternary(bases, values, blinds, HOST.fixed_base(points[:1]))
     np.testing.assert_array_equal(device.to_host(found), expected)
+
+
+@pytest.mark.parametrize("limit", [None, 1 << 20, 1 << 18, 1 << 10])
+def test_subset_sums_are_of_the_generators_that_are_given(limit: int | None) -> None:
+    """Kept from call to call, but not for other generators, nor for the same memory with others in it."""
+    device, width = cuda.CudaKernels(memory_limit=limit), 500
+    points = HOST.hash_to_curve(b"zkcore-tests", b"ternary", 0, 1001)
+    values, blinds = trits(20 * width).reshape(20, width), HOST.from_scalars(list(range(20)))
+    blinder, host_blinder = device.fixed_base(points[:1]), HOST.fixed_base(points[:1])
+    held = device.to_device(points[1:501].copy())
+
+    def check(own: NDArray[np.uint64], columns: int) -> None:
+        some = np.ascontiguousarray(values[:, :columns])
+        found = device.commit_ternary(held[:columns], some, blinds, blinder)
+        np.testing.assert_array_equal(device.to_host(found), HOST.commit_rows(own, some, blinds, host_blinder))
+
+    check(points[1:501], width)
+    check(points[1:501], 63)
+    held.copy_(device.to_device(points[501:1001].copy()))
+    check(points[501:1001], width)
+
+
+@pytest.mark.parametrize("shape", [(1, 256, 640), (128, 640, 1), (3, 33, 5)], ids=str)
+def test_a_fold_multiplies_nothing(shape: tuple[int, int, int]) -> None:
+    outer, k, inner = shape
+    device, values = cuda.load(), trits(outer * k * inner)
+    weights = HOST.from_scalars(list(range(k)))
+    before = device.counters()
+    device.contract_ternary(values, outer, inner, weights)
+    after = device.counters()
+    assert [after[n] - before[n] for n in ("field_mults", "small_mults")] == [0, 0]
+    device.contract(values, outer, inner, weights)
+    assert device.counters()["small_mults"] - after["small_mults"] == values.size
 
 
 @pytest.mark.parametrize("wrong", [2, -2, 127, -128])
@@ -58,3 +97,5 @@ def test_other_entries_are_refused(wrong: int) -> None:
     values[7777] = wrong
     with pytest.raises(ValueError, match="not -1, 0 or 1"):
         device.contract_ternary(values, 100, 1, HOST.from_scalars([1] * 100))
+    with pytest.raises(ValueError, match="not -1, 0 or 1"):
+        device.contract_ternary(values[1:], 9_999, 1, HOST.from_scalars([1]))

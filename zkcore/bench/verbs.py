@@ -173,17 +173,30 @@ def commitments(m: Machine, log: int) -> Iterator[Case]:
             additions = 2 if kind == "int32" else 1
             name, note = f"commit_rows {kind} 2^{rows} x 2^{width}", f"bound: {additions} batched additions a value"
             yield Case(name, float(1 << rows + width), "values", run, VALUE * additions, note=note)
-    for width in (most - 8, most - 4, most):
-        signs, blinds = m.trits(1 << log - width, 1 << width), m.fields(1 << log - width)
-        run = partial(k.commit_ternary, bases, signs, blinds, blinder)
-        name, note = f"commit_ternary 2^{log - width} x 2^{width}", "bound: one batched addition for five weights"
-        yield Case(name, float(1 << log), "weights", run, VALUE / 5, note=note)
+    yield from ternary_commitments(m, log, bases, blinder)
     for size in (most - 4, most):
         msm = partial(k.msm, bases[: 1 << size], m.fields(1 << size))
         yield Case(f"msm 2^{size}", 1 << size, "points", msm, 16 * VALUE)
     two = k.from_scalars(POINT[:2])
     fold = partial(k.fold_points, bases, two)
     yield Case(f"fold_points 2^{most} to 2^{most - 1}", 1 << most - 1, "points", fold, 3000 / FQ_PRODUCTS)
+
+
+def ternary_commitments(m: Machine, log: int, bases: Any, blinder: Any) -> Iterator[Case]:
+    """Of one tensor, of one tensor in the widest rows, of all layers' tensors of a kind, and what is made once."""
+    k, most = m.k, log - 6
+    note = "bound: one batched addition for five weights"
+    for rows, width in ((log - most + 8, most - 8), (log - most + 4, most - 4), (log - most, most), (log - 14, most)):
+        signs, blinds = m.trits(1 << rows, 1 << width), m.fields(1 << rows)
+        run = partial(k.commit_ternary, bases, signs, blinds, blinder)
+        count = float(1 << rows + width)
+        yield Case(f"commit_ternary 2^{rows} x 2^{width}", count, "weights", run, VALUE / 5, note=note)
+    one, blind = m.trits(1, 1 << most), m.fields(1)
+
+    def anew() -> None:
+        k.commit_ternary(k.space.concatenate([bases]), one, blind, blinder)
+
+    yield Case(f"commit_ternary 1 x 2^{most}, new generators", 1 << most, "weights", anew, VALUE * 116 / 5)
 
 
 GROUPS: Mapping[str, Callable[[Machine, int], Iterator[Case]]] = {

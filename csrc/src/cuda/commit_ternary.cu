@@ -1,126 +1,219 @@
-// Row commitments of ternary rows: tables of the signed subset sums of a few generators, made in batches of
-// affine additions, and for each row one of them a group. A thread takes one row and a segment of the groups;
-// threads of a block take the same groups, whose tables then lie in the cache.
+// Row commitments of ternary rows: for each group of entries one signed subset sum of the generators, made
+// beforehand. A row's sums that are not zero are listed, the lists of many rows side by side ([place][row], so that
+// threads beside each other read the same few sums), and added: halves of all lists to each other in batches of
+// affine additions while the batches are large, the rest thread by thread.
 #include <algorithm>
+#include <vector>
 
 #include "cuda/batch_affine.cuh"
-#include "cuda/ternary.cuh"
+#include "zkcore/ternary_cuda.hpp"
 
 namespace zkcore::cuda {
 namespace {
 
-constexpr size_t kStrip = size_t{15} << 12;  // columns whose tables exist at a time
-constexpr unsigned kRows = 128;              // threads of a block
+constexpr size_t kAtOnce = size_t{1} << 25;  // references of one pass
+constexpr size_t kWorthwhile = 24;           // additions of a thread that are worth an inversion
+constexpr unsigned kRows = 128;              // threads of a block that sums
 
-// One step of the tables: from the sums of i generators of each group, v = 1 .. done, to those of i + 1.
-struct Step {
-  const Affine* generators;
-  Affine* sums;  // [group][half], then one point at infinity
-  size_t columns, groups, half;
-  int g, i;
-  uint32_t done;
-
-  __device__ __forceinline__ const Affine* generator(size_t t) const {
-    const size_t j = t * g + i;
-    return j < columns ? generators + j : sums + groups * half;
+// sum_i 3^i entries[i] for i < count.
+__device__ __forceinline__ int group_value(const int8_t* entries, int count) {
+  int value = 0;
+#pragma unroll
+  for (int i = kMostTrits; i-- > 0;) {
+    if (i < count) value = 3 * value + entries[i];
   }
-  __device__ __forceinline__ size_t value(size_t x) const { return x % (2 * done) / 2 + 1; }
-  __device__ __forceinline__ Operand a(size_t x) const { return {generator(x / (2 * done)), false}; }
-  __device__ __forceinline__ Operand b(size_t x) const {
-    return {sums + x / (2 * done) * half + value(x) - 1, x % 2 == 1};
-  }
-  __device__ __forceinline__ Affine* out(size_t x) const {
-    const size_t power = 2 * done + 1, v = value(x);
-    return sums + x / (2 * done) * half + (x % 2 ? power - v : power + v) - 1;
-  }
-};
-
-__global__ void __launch_bounds__(kBlock) place_kernel(Step s) {
-  for (size_t t = thread_index(); t < s.groups; t += thread_count()) {
-    store(s.sums + t * s.half + 2 * s.done, load(s.generator(t)));
-  }
+  return value;
 }
 
-void make_tables(Step s, Fq* prefix, Stream stream) {
-  check(cudaMemsetAsync(s.sums, 0, (s.groups * s.half + 1) * sizeof(Affine), stream));
-  for (s.i = 0, s.done = 0; s.i < s.g; ++s.i, s.done = 3 * s.done + 1) {
-    launch(place_kernel, looping(place_kernel, s.groups), stream, s);
-    if (s.done) add_pairs(s, s.groups * 2 * s.done, prefix, stream);
-  }
-}
+// A subset sum: its place, 0 being infinity, and a sign.
+using Reference = uint32_t;
+constexpr Reference kNegative = 1u << 31;
 
 struct Rows {
   const int8_t* entries;
-  size_t n, width;
-  size_t first, columns;  // of the strip
+  size_t n, width, groups;
   int g;
-  size_t half, groups, segment;
+  uint32_t half;
+
+  __device__ __forceinline__ Reference reference(size_t row, size_t t) const {
+    if (t >= groups) return 0;
+    const size_t left = width - t * g;
+    const int count = left < static_cast<size_t>(g) ? static_cast<int>(left) : g;
+    const int value = group_value(entries + row * width + t * g, count);
+    if (value == 0) return 0;
+    const auto before = static_cast<Reference>(t * half);
+    return value < 0 ? kNegative | (before - value) : before + value;
+  }
 };
 
-__global__ void __launch_bounds__(kRows) rows_kernel(Rows r, const Affine* sums, Xyzz* partial) {
-  const size_t i = thread_index();
-  if (i >= r.n) return;
-  const int8_t* row = r.entries + i * r.width + r.first;
-  const size_t begin = blockIdx.y * r.segment;
-  const size_t end = begin + r.segment < r.groups ? begin + r.segment : r.groups;
-  Xyzz sum = Xyzz::infinity();
-  for (size_t t = begin; t < end; ++t) {
-    const size_t left = r.columns - t * r.g;
-    const int count = left < static_cast<size_t>(r.g) ? static_cast<int>(left) : r.g;
-    const int value = group_value(row + t * r.g, 1, count);
-    if (value == 0) continue;
-    Affine p = load(sums + t * r.half + (value < 0 ? -value : value) - 1);
-    if (value < 0) p.y = -p.y;
-    add_to(sum, p);
+// counts[row] += the groups of a slice that are not zero.
+__global__ void __launch_bounds__(kBlock) count_kernel(Rows r, uint32_t* counts) {
+  const size_t row = blockIdx.x, step = static_cast<size_t>(gridDim.y) * kBlock;
+  int own = 0;
+  for (size_t first = blockIdx.y * static_cast<size_t>(kBlock); first < r.groups; first += step) {
+    own += __syncthreads_count(r.reference(row, first + threadIdx.x) != 0);
   }
-  store(partial + blockIdx.y * r.n + i, sum);
+  if (threadIdx.x == 0) atomicAdd(counts + row, static_cast<uint32_t>(own));
 }
 
-// totals[i] += sum over segments of partial[segment][i].
+// list[place][row]: what is not zero, in any order.
+__global__ void __launch_bounds__(kBlock) list_kernel(Rows r, uint32_t* cursors, Reference* list) {
+  const size_t row = blockIdx.x, step = static_cast<size_t>(gridDim.y) * kBlock;
+  const unsigned lane = threadIdx.x % 32;
+  for (size_t first = blockIdx.y * static_cast<size_t>(kBlock); first < r.groups; first += step) {
+    const Reference own = r.reference(row, first + threadIdx.x);
+    const unsigned some = __ballot_sync(0xffffffffu, own != 0);
+    uint32_t at = 0;
+    if (lane == 0) at = atomicAdd(cursors + row, static_cast<uint32_t>(__popc(some)));
+    at = __shfl_sync(0xffffffffu, at, 0) + static_cast<uint32_t>(__popc(some & ((1u << lane) - 1)));
+    if (own != 0) list[static_cast<size_t>(at) * r.n + row] = own;
+  }
+}
+
+struct Listed {
+  const Reference* list;
+  const Affine* sums;
+  __device__ __forceinline__ Operand operator()(size_t i) const {
+    const Reference r = list[i];
+    return {sums + (r & ~kNegative), (r & kNegative) != 0};
+  }
+};
+
+struct Added {
+  const Affine* points;
+  __device__ __forceinline__ Operand operator()(size_t i) const { return {points + i, false}; }
+};
+
+// Places p and p + half of every row.
+template <class Points>
+struct Halves {
+  Points points;
+  size_t half;  // places * rows
+  Affine* sums;
+  __device__ __forceinline__ Operand a(size_t i) const { return points(i); }
+  __device__ __forceinline__ Operand b(size_t i) const { return points(i + half); }
+  __device__ __forceinline__ Affine* out(size_t i) const { return sums + i; }
+};
+
+// partial[segment][row] = the sum of every `segments`-th place.
+template <class Points>
 __global__ void __launch_bounds__(kRows)
-    join_kernel(const Xyzz* partial, size_t segments, size_t n, Xyzz* totals) {
-  const size_t i = thread_index();
-  if (i >= n) return;
-  Xyzz sum = load(totals + i);
-  for (size_t s = 0; s < segments; ++s) add_to(sum, load(partial + s * n + i));
-  store(totals + i, sum);
+    sum_kernel(Points points, size_t total, size_t threads, Xyzz* partial) {
+  const size_t x = thread_index();
+  if (x >= threads) return;
+  Xyzz sum = Xyzz::infinity();
+  for (size_t i = x; i < total; i += threads) {
+    const Operand p = points(i);
+    add_to(sum, Affine{p.x(), p.y()});
+  }
+  store(partial + x, sum);
 }
 
-// out[i] += totals[i].
-__global__ void __launch_bounds__(kRows) finish_kernel(const Xyzz* totals, size_t n, Affine* out) {
-  const size_t i = thread_index();
-  if (i >= n) return;
-  Xyzz sum = load(totals + i);
-  add_to(sum, load(out + i));
-  store(out + i, to_affine(sum));
+// out[row] += sum over segments of partial[segment][row]; `members` threads a row.
+__global__ void __launch_bounds__(kRows)
+    join_kernel(const Xyzz* partial, size_t segments, size_t rows, unsigned members, Affine* out) {
+  __shared__ uint4 room[kRows * sizeof(Xyzz) / sizeof(uint4)];
+  Xyzz* shared = reinterpret_cast<Xyzz*>(room);
+  const size_t row = blockIdx.x * static_cast<size_t>(kRows / members) + threadIdx.x / members;
+  const unsigned member = threadIdx.x % members;
+  Xyzz sum = Xyzz::infinity();
+  if (row < rows) {
+    if (member == 0) sum = Xyzz::from(load(out + row));
+    for (size_t s = member; s < segments; s += members) add_to(sum, load(partial + s * rows + row));
+  }
+  store(shared + threadIdx.x, sum);
+  for (unsigned half = members / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (member < half) {
+      add_to(sum, load(shared + threadIdx.x + half));
+      store(shared + threadIdx.x, sum);
+    }
+  }
+  if (member == 0 && row < rows) store(out + row, to_affine(sum));
+}
+
+Shape by_row(const Rows& r) {
+  const size_t slices = std::clamp<size_t>(r.groups / (8 * kBlock), 1, 64);
+  return {dim3(static_cast<unsigned>(r.n), static_cast<unsigned>(slices)), kBlock};
+}
+
+// Lists of `places` places for `rows` rows, added up in place of what is left of them.
+class Lists {
+ public:
+  Lists(size_t places, size_t rows, Affine* out, Stream stream)
+      : places_(places), rows_(rows), out_(out), stream_(stream) {}
+
+  template <class Points>
+  void add(Points points) {
+    const size_t least =
+        kWorthwhile * kRows * resident_blocks(add_pairs_kernel<Halves<Points>>, kRows);
+    if (places_ % 2 != 0 || places_ / 2 * rows_ < least) return finish(points);
+    places_ /= 2;
+    const size_t count = places_ * rows_;
+    if (!prefix_) prefix_ = Array<Fq>(count, stream_);  // no later round has more
+    Array<Affine> next(count, stream_);
+    add_pairs(Halves<Points>{points, count, next.data()}, count, prefix_.data(), stream_);
+    held_ = std::move(next);
+    add(Added{held_.data()});
+  }
+
+ private:
+  template <class Points>
+  void finish(Points points) {
+    const size_t wanted = static_cast<size_t>(multiprocessors()) * 512 / rows_;
+    const size_t segments = std::clamp<size_t>(wanted, 1, std::max<size_t>(1, places_ / 4));
+    const size_t threads = segments * rows_;
+    const Array<Xyzz> partial(threads, stream_);
+    launch(sum_kernel<Points>, {dim3(blocks_for(threads, kRows)), kRows}, stream_, points, places_ * rows_,
+           threads, partial.data());
+    unsigned members = 1;
+    while (members < kRows && 4 * members <= segments) members *= 2;
+    launch(join_kernel, {dim3(blocks_for(rows_, kRows / members)), kRows}, stream_, partial.data(), segments,
+           rows_, members, out_);
+  }
+
+  size_t places_, rows_;
+  Affine* out_;
+  Stream stream_;
+  Array<Fq> prefix_;
+  Array<Affine> held_;
+};
+
+// Places for lists of up to `longest`: even for as many rounds as are worth it.
+size_t places_for(size_t longest) {
+  size_t step = 1;
+  while (step < 64 && 64 * step <= longest) step *= 2;
+  return (longest + step - 1) / step * step;
 }
 
 }  // namespace
 
-void commit_ternary(const Affine* generators, const int8_t* rows, size_t n, size_t width, const Fr* blinds,
+void commit_ternary(const SubsetSums& sums, const int8_t* entries, size_t n, size_t width, const Fr* blinds,
                     const Affine* blinder, Affine* out, Stream stream) {
   // Rows of no columns: the blinds alone.
-  commit_rows(generators, {ColumnType::kInt8, rows, 0}, n, 0, blinds, blinder, out, stream);
+  commit_rows(nullptr, {ColumnType::kInt8, entries, 0}, n, 0, blinds, blinder, out, stream);
   if (n == 0 || width == 0) return;
-  const int g = ternary_group(n, 100);
-  const size_t half = ternary_half(g);
-  const size_t most = (std::min(width, kStrip) + g - 1) / g;
-  const unsigned blocks = blocks_for(n, kRows);
-  const size_t segments = ternary_segments(static_cast<size_t>(blocks) * kRows, most);
-  const Array<Affine> sums(most * half + 1, stream);
-  const Array<Fq> prefix(std::max<size_t>(1, most * 2 * half), stream);
-  const Array<Xyzz> partial(segments * n, stream), totals(n, stream);
-  check(cudaMemsetAsync(totals.data(), 0, n * sizeof(Xyzz), stream));
-  for (size_t first = 0; first < width; first += kStrip) {
-    const size_t columns = std::min(kStrip, width - first);
-    const size_t groups = (columns + g - 1) / g;
-    make_tables({generators + first, sums.data(), columns, groups, half, g, 0, 0}, prefix.data(), stream);
-    const Rows r{rows, n, width, first, columns, g, half, groups, (groups + segments - 1) / segments};
-    launch(rows_kernel, {dim3(blocks, static_cast<unsigned>(segments)), kRows}, stream, r, sums.data(),
-           partial.data());
-    launch(join_kernel, {dim3(blocks), kRows}, stream, partial.data(), segments, n, totals.data());
+  const size_t groups = (width + sums.g - 1) / sums.g;
+  const Rows all{entries, n, width, groups, sums.g, ternary_half(sums.g)};
+  const Array<uint32_t> counts(n, stream);
+  check(cudaMemsetAsync(counts.data(), 0, n * sizeof(uint32_t), stream));
+  launch(count_kernel, by_row(all), stream, all, counts.data());
+  std::vector<uint32_t> known(n);
+  copy_to_host(known.data(), counts.data(), n * sizeof(uint32_t), stream);
+  check(cudaMemsetAsync(counts.data(), 0, n * sizeof(uint32_t), stream));
+  const size_t at_once = std::clamp<size_t>(kAtOnce / groups, 1, n);
+  for (size_t first = 0; first < n; first += at_once) {
+    Rows some = all;
+    some.entries = entries + first * width;
+    some.n = std::min(at_once, n - first);
+    const size_t longest = *std::max_element(known.begin() + first, known.begin() + first + some.n);
+    if (longest == 0) continue;
+    const size_t places = places_for(longest);
+    const Array<Reference> list(places * some.n, stream);
+    check(cudaMemsetAsync(list.data(), 0, places * some.n * sizeof(Reference), stream));
+    launch(list_kernel, by_row(some), stream, some, counts.data() + first, list.data());
+    Lists(places, some.n, out + first, stream).add(Listed{list.data(), sums.points});
   }
-  launch(finish_kernel, {dim3(blocks), kRows}, stream, totals.data(), n, out);
 }
 
 }  // namespace zkcore::cuda
