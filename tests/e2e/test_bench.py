@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
 from zkcore.bench import e2e, engine, machine, synthetic
 from zkcore.bench.verbs import GROUPS
@@ -27,6 +29,7 @@ TINY = {
     "rms_norm_eps": 1e-5,
 }
 MODEL = {"table_bits": 8, "activation_bits": 12, "weight_bits": 12, "attention": {"tile": 16}}
+LARGE = sorted((Path(__file__).parents[2] / "benchmarks" / "large").glob("*.yaml"))
 CONFIG = {"commitment": {"log_width": 6}, "strategy": {"batching": "layer_trees"}, "model": MODEL}
 
 
@@ -67,3 +70,19 @@ def test_the_whole_life_of_a_proof(
     text = bench.summary(done)
     assert "made-up weights" in text
     assert "NOT MEASURED" in text
+
+
+@pytest.mark.parametrize("file", LARGE, ids=lambda p: p.stem)
+def test_what_is_measured_on_large_models_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """The configurations of benchmarks/large, on two layers of a model whose heads share keys."""
+    monkeypatch.setattr(synthetic, "SHAPES", {"tiny": {**TINY, "num_key_value_heads": 1}})
+    given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    model = {**MODEL, "hidden_bits": 16, **given.get("model", {})}
+    model["attention"] = {**MODEL["attention"], **model["attention"]}
+    config = parse({**given, "commitment": {"log_width": 6}, "model": model, "device": "cpu"}, file.name)
+    done = e2e.run("tiny", 20, 2, config, tmp_path, tmp_path, QuietReporter())
+    assert {"model", "proof", "verify"} == set(done.stages)
+    if "ternary" in file.stem:
+        made = synthetic.weights(synthetic.Shape.of("tiny", 2, config).setup, torch.device("cpu"))
+        assert made["layers.0.down"].dtype == torch.int8
+        assert sorted(made["layers.0.down"].unique().tolist()) == [-1, 0, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,11 +10,13 @@ import torch
 
 from zkcore.config import Config
 from zkcore.errors import UsageError
-from zkcore.estimation.sources import assumed
+from zkcore.estimation.sources import assumed, typical
 from zkcore.models.shapes import SHAPES
 from zkcore.setup import Parts, Setup
 
 DEVIATION = 0.02  # of the weights, as trained models of these sizes have them
+ABSMEAN = math.sqrt(math.pi / 2)  # a normal deviate over its mean magnitude
+NARROW = (torch.int8, torch.int16, torch.int32)
 SEED = 20240611
 
 
@@ -41,7 +44,7 @@ class Shape:
 
 
 def weights(setup: Setup, device: torch.device) -> dict[str, torch.Tensor]:
-    """Normally distributed, in the narrowest type; the same on every run."""
+    """Normally distributed, ternary ones as absmean rounds such weights, in the narrowest type; always the same."""
     generator = torch.Generator(device=device).manual_seed(SEED)
     return dict(_made(setup, device, generator))
 
@@ -49,10 +52,21 @@ def weights(setup: Setup, device: torch.device) -> dict[str, torch.Tensor]:
 def _made(setup: Setup, device: torch.device, generator: torch.Generator) -> Iterator[tuple[str, torch.Tensor]]:
     q = setup.quantisation
     for name, spec in setup.shortest().weights().items():
-        scale = DEVIATION * 2.0 ** setup.parts.family.fraction(name, q)
         noise = torch.randn(spec.shape, generator=generator, device=device, dtype=torch.float32)
-        narrow = torch.int16 if spec.lo >= -(1 << 15) and spec.hi < 1 << 15 else torch.int32
-        yield name, noise.mul_(scale).round_().clamp_(spec.lo, spec.hi).to(narrow)
+        if spec.ternary:
+            noise.mul_(ABSMEAN)
+        else:
+            mean = _mean(setup, name)
+            noise.mul_(DEVIATION * (mean or 1)).add_(mean).mul_(2.0 ** setup.parts.family.fraction(name, q))
+        fits = (t for t in NARROW if torch.iinfo(t).min <= spec.lo and spec.hi <= torch.iinfo(t).max)
+        yield name, noise.round_().clamp_(spec.lo, spec.hi).to(next(fits))
+
+
+def _mean(setup: Setup, name: str) -> float:
+    """Of weights that are not spread about zero: gains, and what the family says."""
+    kind = setup.parts.family.kind(name) or ""
+    largest = typical(setup.parts.family).get(kind, 2.0 if kind.endswith("_gain") else 0.0)
+    return largest / 2
 
 
 def tokens(setup: Setup, count: int) -> tuple[int, ...]:

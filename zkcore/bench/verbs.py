@@ -186,7 +186,8 @@ def ternary_commitments(m: Machine, log: int, bases: Any, blinder: Any) -> Itera
     """Of one tensor, of one tensor in the widest rows, of all layers' tensors of a kind, and what is made once."""
     k, most = m.k, log - 6
     note = "bound: one batched addition for five weights"
-    for rows, width in ((log - most + 8, most - 8), (log - most + 4, most - 4), (log - most, most), (log - 14, most)):
+    shapes = ((log - most + 8, most - 8), (log - most + 4, most - 4), (log - most, most), (max(0, log - 14), most))
+    for rows, width in shapes:
         signs, blinds = m.trits(1 << rows, 1 << width), m.fields(1 << rows)
         run = partial(k.commit_ternary, bases, signs, blinds, blinder)
         count = float(1 << rows + width)

@@ -11,7 +11,7 @@ from zkcore import public
 from zkcore.config import Config
 from zkcore.errors import UsageError
 from zkcore.models import checkpoint, quantisation
-from zkcore.models.family import Architecture, Sequence
+from zkcore.models.family import Architecture, ModelFamily, Sequence
 from zkcore.models.quantisation import Quantisation
 from zkcore.models.shapes import SHAPES
 from zkcore.models.text import TextCodec
@@ -87,8 +87,14 @@ def _assumed(raw: Mapping[str, Any], config: Config) -> Setup:
 
 def assumed(parts: Parts, architecture: Architecture) -> Quantisation:
     """Scales for a model nobody has calibrated."""
-    config, family = parts.config, parts.family
+    config, family, own = parts.config, parts.family, typical(parts.family)
     graph = family.graph(architecture, quantisation.to_come(config.model), parts.registry, Sequence((0, 0), 1))
-    seen = {**dict.fromkeys(family.observed(architecture).values(), OTHERS), **SEEN}
-    weights = {kind: WEIGHTS for name in graph.weights() if (kind := family.kind(name))}
+    seen = {**dict.fromkeys(family.observed(architecture).values(), OTHERS), **SEEN, **own}
+    weights = {kind: own.get(kind, WEIGHTS) for name in graph.weights() if (kind := family.kind(name))}
     return quantisation.choose(config, architecture, seen, weights)
+
+
+def typical(family: ModelFamily) -> Mapping[str, float]:
+    """A family's own magnitudes, of kinds of weights and of what is observed, if it has an attribute `typical`."""
+    found: Mapping[str, float] = getattr(family, "typical", {})
+    return found

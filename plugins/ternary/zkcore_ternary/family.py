@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ValidationError
 
@@ -50,6 +50,8 @@ class Ternary:
 
     encoding: Literal["ternary", "absmean"]
     name: str
+
+    typical: ClassVar[Mapping[str, float]] = graph.TYPICAL
 
     def architecture(self, config: Mapping[str, Any]) -> TernaryArchitecture:
         found = read(config, RULES[self.name])

@@ -30,6 +30,8 @@ from zkcore_ternary.subnorm import SubNorm
 from zkcore_ternary.token_scale import TokenScale
 
 PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
+# Of a weight scale over 127, and of that times an activation, in trained models.
+TYPICAL = {f"{n}_{what}": size for n in PROJECTIONS for what, size in (("scale", 2.0**-12), ("factor", 2.0**-7))}
 INVERSE_BITS = 13  # of a sub-norm's inverse root, at least
 
 
