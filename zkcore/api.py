@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zkcore import memory
 from zkcore import proof as files
 from zkcore.config import Config
 from zkcore.config import load as load_config
@@ -31,6 +32,7 @@ def cache_dir() -> Path:
     return Path(base) / "zkcore"
 
 
+@memory.enough(memory.COMMIT)
 def commit(
     model_dir: Path,
     config: Path | Config,
@@ -45,12 +47,13 @@ def commit(
     that is there is not written over, unless told to `overwrite` it."""
     need("torch", "transformers", "safetensors")
     from zkcore import committer
+    from zkcore.models.text import beside
 
     reporter = report or QuietReporter()
     chosen = config if isinstance(config, Config) else load_config(config)
     _note_device(chosen, reporter)
     committer.check_place(Path(out), overwrite)
-    texts = _text(calibrate, model_dir, "calibration.txt"), _text(heldout, model_dir, "heldout.txt")
+    texts = beside(calibrate, model_dir, "calibration.txt"), beside(heldout, model_dir, "heldout.txt")
     counted = Counted(reporter)
     done = committer.commit(Path(model_dir), chosen, Path(out), texts, cache_dir(), counted)
     reporter.close()
@@ -67,6 +70,7 @@ def commit(
     )
 
 
+@memory.enough(memory.PROVE)
 def prove(
     commitment: Path,
     prompt: str,
@@ -93,13 +97,10 @@ def prove(
         accumulator.check(Path(accumulate), owner.public, Path(out))
     _note_device(owner.public.setup.parts.config, reporter)
     codec = owner.public.codec
-    tokens, kept = codec.encode(prompt), resumption.Stages()
-    if checkpoint:
-        opening = DEFERRED if accumulate else COMPLETE
-        request = resumption.Request(owner.public.sha256, tokens, max_new_tokens, nonce, opening)
-        kept = resumption.begin(
-            Path(checkpoint), request, lambda what: reporter.note(f"resumed: {what} is in {checkpoint}")
-        )
+    tokens = codec.encode(prompt)
+    opening = DEFERRED if accumulate else COMPLETE
+    request = resumption.Request(owner.public.sha256, tokens, max_new_tokens, nonce, opening)
+    kept = resumption.begin(checkpoint, request, lambda what: reporter.note(f"resumed: {what} is in {checkpoint}"))
     reporter.stage("generate")
     sequence = kept.sequence(
         lambda: owner.generate(tokens, max_new_tokens, lambda n: _token(reporter, n, max_new_tokens))
@@ -155,6 +156,7 @@ def verify_together(
     return _verified(proofs, commitment, verifier.Expected(nonce=nonce), settlement, report or QuietReporter())
 
 
+@memory.enough(memory.VERIFY)
 def _verified(
     proofs: Sequence[Path], commitment: Path, expected: Expected, settlement: Path | None, reporter: Reporter
 ) -> list[Accepted]:
@@ -195,6 +197,7 @@ def _accepted(model: PublicFile, done: Judged, stages: list[StageTime]) -> Accep
     )
 
 
+@memory.enough(memory.SETTLE)
 def settle(
     file: Path,
     commitment: Path,
@@ -219,6 +222,7 @@ def settle(
     return SettleResult(made[0], len(made[1]), reporter.stages, model.setup.parts.config.zero_knowledge)
 
 
+@memory.enough(memory.ESTIMATE)
 def estimate(
     what: str | Path,
     config: Path | Config | None,
@@ -234,12 +238,13 @@ def estimate(
     need()
     from zkcore.estimation import estimate as estimates
     from zkcore.estimation import sources
+    from zkcore.models.text import beside
     from zkcore.setup import toolbox
 
     reporter = report or QuietReporter()
     chosen = load_config(config) if isinstance(config, Path) else config
     reporter.stage("read")
-    text = None if assume or not Path(what).is_dir() else _text(calibrate, Path(what), "calibration.txt")
+    text = None if assume or not Path(what).is_dir() else beside(calibrate, Path(what), "calibration.txt")
     source = sources.find(str(what), chosen, text)
     sequence = source.sequence(seq_len, new_tokens)
     reporter.stage("calibrate")
@@ -293,16 +298,3 @@ def _installed(package: str) -> bool:
         return find_spec(package) is not None
     except ImportError:
         return False
-
-
-def _text(path: Path | None, model_dir: Path, name: str) -> str:
-    """The file given, the one beside the checkpoint, or the one that ships."""
-    from importlib.resources import files as resources
-
-    chosen = path or Path(model_dir) / name
-    if path is None and not chosen.exists():
-        return resources("zkcore.models").joinpath("default_text.txt").read_text(encoding="utf-8")
-    try:
-        return chosen.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"{chosen}: {e}") from None

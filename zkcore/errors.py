@@ -11,6 +11,10 @@ class UsageError(ZkcoreError):
     """The request cannot be carried out as given: exit code 2."""
 
 
+class OutOfMemory(UsageError):
+    """The GPU's memory or the machine's does not suffice; names what to change."""
+
+
 class ConfigError(UsageError):
     """One or more configuration problems, each with its key path."""
 

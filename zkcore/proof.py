@@ -103,7 +103,8 @@ def write(*written: Written) -> None:
             for temporary, path in staged:
                 os.replace(temporary, path)
     except (OSError, ValueError) as e:
-        raise UsageError(f"{path}: cannot be written: {getattr(e, 'strerror', None) or e}") from None
+        why, room = getattr(e, "strerror", None) or e, sum(len(w.data) for w in written)
+        raise UsageError(f"{path}: cannot be written: {why} ({room:,} bytes are to be written)") from None
     finally:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)

@@ -16,8 +16,9 @@ from zkcore.registry import Offer
 from zkcore.report import attacks
 from zkcore.subprotocols.logup_gkr import LogupGkr
 from zkcore.testing.attack_kit import claims, kit, messages, subjects, systems, trace
+from zkcore.testing.attack_kit.log import CHALLENGE, CHECK
 from zkcore.testing.attack_kit.outcome import CAUGHT, FAILURES, HOLE, MEANING, UNCOVERED, Outcome, Report
-from zkcore.testing.attack_kit.trace import CHALLENGE, CHECK, Script, forge, replay
+from zkcore.testing.attack_kit.trace import Script, forge, replay
 from zkcore.testing.direct import depending_on, unsatisfied
 from zkcore.testing.toolbox import plus, tools
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zkcore import memory
 from zkcore.errors import ConfigError, NotSettled, ProofRejected, WitnessError, ZkcoreError
 from zkcore.report.bars import RichReporter
 from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, emit
@@ -82,6 +83,8 @@ def explain(error: Exception) -> tuple[int, list[str]]:
         return UNUSABLE, [f"refused to write a proof: {error}"]
     if isinstance(error, ZkcoreError):
         return UNUSABLE, [str(error)]
+    if whose := memory.exhausted(error):
+        return UNUSABLE, [f"{whose} is exhausted: {memory.OTHER}"]
     if isinstance(error, OSError):
         return UNUSABLE, [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     return BUG, [f"internal error: {type(error).__name__}: {error}", "Set ZKCORE_TRACEBACK=1 to see where."]

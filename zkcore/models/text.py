@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
 
 from tokenizers import Tokenizer
 
@@ -76,3 +78,14 @@ class TextCodec:
 def _refusal(error: BaseException, what: str) -> BaseException:
     """The library raises bare exceptions, and panics, which are no exceptions of Python's."""
     return error if isinstance(error, _OURS) else FormatError(f"the tokenizer {what}: {error}")
+
+
+def beside(path: Path | None, model_dir: Path, name: str) -> str:
+    """The text file given, the one of this name beside the checkpoint, or the one that ships."""
+    chosen = path or Path(model_dir) / name
+    if path is None and not chosen.exists():
+        return files("zkcore.models").joinpath("default_text.txt").read_text(encoding="utf-8")
+    try:
+        return chosen.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"{chosen}: {e}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from zkcore import memory
 from zkcore.errors import ZkcoreError
 from zkcore.prover import Owner, prove
 from zkcore.serve.answers import Answers
@@ -34,8 +35,9 @@ class Worker:
         if (answer := self._answers.take(timeout)) is None:
             return False
         try:
-            made = prove(self._owner, answer.sequence, bytes.fromhex(answer.nonce), self._cache)
-        except (ZkcoreError, MemoryError) as e:
+            with memory.enough(memory.PROVE):
+                made = prove(self._owner, answer.sequence, bytes.fromhex(answer.nonce), self._cache)
+        except ZkcoreError as e:
             self._answers.failed(answer, f"{type(e).__name__}: {e}")
         else:
             self._answers.done(answer, made.data)

@@ -4,7 +4,7 @@
     report.failures                          what an author must look at; empty if nothing got through
 
 subject     what is attacked: a system, a witness and the parts that prove it
-trace       a proof as it is made or read: messages, challenges and checks in order, with lies at will
+log, trace  a proof as it is made or read: messages, challenges and checks in order, with lies at will
 families    witness, messages, claims, statement, hiding: each yields outcomes
 kit         runs the families, and says what they did not reach
 

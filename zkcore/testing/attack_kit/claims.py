@@ -22,10 +22,11 @@ from zkcore.graph.arrays import Array
 from zkcore.graph.witness import Tamper, Witness
 from zkcore.testing.attack_kit import trace
 from zkcore.testing.attack_kit.budget import Budget
+from zkcore.testing.attack_kit.log import CHALLENGE, CHECK, COLUMN, MESSAGE, Event, Key
 from zkcore.testing.attack_kit.outcome import CAUGHT, HOLE, Outcome
 from zkcore.testing.attack_kit.subject import Subject
 from zkcore.testing.attack_kit.systems import Case
-from zkcore.testing.attack_kit.trace import CHALLENGE, CHECK, COLUMN, MESSAGE, Event, Key, Script, Trace, forge, replay
+from zkcore.testing.attack_kit.trace import Script, Trace, forge, replay
 from zkcore.testing.toolbox import Kept, Lie, commit_weights, plus, tools
 from zkcore.transcript.wire import Rows
 

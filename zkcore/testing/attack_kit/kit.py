@@ -13,9 +13,10 @@ from zkcore.plugins import BUILTIN, installed_plugins
 from zkcore.registry import Offer
 from zkcore.testing.attack_kit import claims, hiding, messages, statement, subjects, witness
 from zkcore.testing.attack_kit.budget import Budget
+from zkcore.testing.attack_kit.log import CHECK
 from zkcore.testing.attack_kit.outcome import UNCOVERED, Outcome, Report
 from zkcore.testing.attack_kit.subject import Subject
-from zkcore.testing.attack_kit.trace import CHECK, honest, replay
+from zkcore.testing.attack_kit.trace import honest, replay
 
 Family = Callable[[], Iterator[Outcome]]
 Progress = Callable[[str, str], None]

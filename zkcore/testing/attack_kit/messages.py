@@ -20,9 +20,10 @@ import numpy as np
 from zkcore.field.kernels import MODULUS
 from zkcore.testing.attack_kit import trace
 from zkcore.testing.attack_kit.budget import Budget
+from zkcore.testing.attack_kit.log import Element
 from zkcore.testing.attack_kit.outcome import CAUGHT, DEAD, HOLE, UNBOUND, UNREAD, Outcome
 from zkcore.testing.attack_kit.subject import Subject
-from zkcore.testing.attack_kit.trace import Element, Script, Trace, forge, replay
+from zkcore.testing.attack_kit.trace import Script, Trace, forge, replay
 from zkcore.testing.toolbox import tools
 from zkcore.transcript.wire import SCALAR_BYTES
 

@@ -4,7 +4,6 @@ them, and goes on as if nothing had happened; challenges may be foreknown."""
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -15,6 +14,7 @@ import numpy as np
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, Points
 from zkcore.graph.witness import Tamper, Witness
+from zkcore.testing.attack_kit.log import CHALLENGE, CHECK, COLUMN, MESSAGE, Element, Event, Key, Log
 from zkcore.testing.attack_kit.subject import Subject
 from zkcore.testing.toolbox import tools
 from zkcore.transcript.channel import Channel, ProverChannel, VerifierChannel
@@ -22,29 +22,6 @@ from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.transcript import WIDTH, Transcript
 from zkcore.transcript.values import Number, Value
 from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, Refs, Wire
-
-Key = tuple[str, int]  # a label, and how many of it came before
-MESSAGE, COLUMN, CHALLENGE, CHECK = "message", "column", "challenge", "check"
-
-
-@dataclass(frozen=True)
-class Event:
-    """`size`: numbers in a message, cells in a column. `value`: of a challenge; of a check: left less right."""
-
-    kind: str
-    key: Key
-    size: int = 0
-    value: int = 0
-
-
-@dataclass(frozen=True)
-class Element:
-    """A point or a scalar of the proof. `before`: challenges drawn before it crossed."""
-
-    label: str
-    start: int
-    size: int
-    before: int
 
 
 @dataclass(frozen=True)
@@ -92,31 +69,6 @@ class Trace:
     def crossed(self, label: str) -> bytes:
         """What crossed under a label, all of it."""
         return b"".join(self.proof[e.start : e.start + e.size] for e in self.elements if e.label == label)
-
-
-class Log:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.drawn = 0
-        self._crossed: list[tuple[str, int, int, int, int]] = []
-        self._seen: Counter[tuple[str, str]] = Counter()
-
-    def add(self, kind: str, label: str, size: int = 0, value: int = 0) -> Key:
-        key = label, self._seen[kind, label]
-        self._seen[kind, label] += 1
-        self.events.append(Event(kind, key, size, value % MODULUS))
-        return key
-
-    def crossing(self, label: str, start: int, unit: int, count: int) -> None:
-        self._crossed.append((label, start, unit, count, self.drawn))
-
-    @property
-    def elements(self) -> list[Element]:
-        return [
-            Element(label, start + i * unit, unit, drawn)
-            for label, start, unit, count, drawn in self._crossed
-            for i in range(count)
-        ]
 
 
 class Tape(Sponge):

@@ -1,0 +1,50 @@
+"""Where memory runs out, and what can be done about it. Whoever allocates says so in a way of their own: Python, numpy
+and the engine by MemoryError (on a GPU, too), torch by two others."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from zkcore.errors import OutOfMemory, ZkcoreError
+
+LESS = (
+    "`memory_limit` (GiB that the prover plans with, where it keeps less and computes more), `strategy.batching: "
+    "layer_trees` with a small `strategy.tree_layers`"
+)
+COMMIT = f"in the configuration, give a smaller {LESS}, or `device: cpu`; or calibrate on a shorter text"
+PROVE = f"prove fewer tokens; or commit again with a smaller {LESS}, or `device: cpu` if it was the GPU"
+SETTLE = "keep fewer answers in one accumulator, or settle on a machine with more memory"
+VERIFY = "a verifier holds the generators of a row (`commitment.log_width`) and a proof's points: give it more memory"
+ESTIMATE = "estimate fewer tokens"
+OTHER = "try less at once, or a machine with more memory"
+_SAID = ("out of memory", "can't allocate memory", "not enough memory")  # by torch, as a RuntimeError
+
+
+@contextmanager
+def enough(advice: str) -> Iterator[None]:
+    """Within, whatever runs out of memory raises OutOfMemory with this advice, and all that is on the way is let go."""
+    try:
+        yield
+    except Exception as e:
+        if (whose := exhausted(e)) is None:
+            raise
+        raise OutOfMemory(f"{whose} is exhausted ({_first_line(e)}). What helps: {advice}") from e
+
+
+def exhausted(error: Exception) -> str | None:
+    """Whose memory an error says is used up; None if it is about something else."""
+    text = str(error).lower()
+    if isinstance(error, ZkcoreError):
+        return None
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "memory"
+    by_torch = any(c.__name__ == "OutOfMemoryError" for c in type(error).__mro__)
+    if by_torch or (isinstance(error, RuntimeError) and any(said in text for said in _SAID)):
+        return "the GPU's memory" if "cuda" in text else "memory"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
