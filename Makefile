@@ -7,7 +7,7 @@
 # make docs    the documentation, with strict links, into build/site
 # make notebooks  run the notebooks in examples/notebooks from an empty state
 # make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack, JOBS at a time)
-# make fuzz    strange files for FUZZ_SECONDS (300); led by coverage where atheris is installed
+# make fuzz    strange files for FUZZ_SECONDS (300), then as long led by coverage (atheris); `make test` does seconds of both
 # make nightly attacks, attack and fuzz, at length
 # make check   the one door before a commit: style, types, import rules, tests
 #

@@ -1,7 +1,7 @@
 """Feeds strange files to whatever reads them, for as long as one likes.
 
     python tests/fuzz/run.py [--seconds 300] [--seed N]     structure-aware changes of real files
-    python tests/fuzz/run.py --guided [--seconds 300]       led by coverage (needs: pip install atheris)
+    python tests/fuzz/run.py --guided [--seconds 300]       led by coverage (atheris)
 
 A finding is any exception that is not zkcore's own, or an input that takes more than five seconds. It is written to
 tests/fuzz/findings/; put it into tests/fuzz/corpus/ with the fix.
@@ -83,9 +83,11 @@ def guided(seconds: int) -> None:
         rng = random.Random(seed)
         return targets.changed(data or targets.corpus()[0], rng)[:most]
 
-    folder = Path(__file__).parent / "corpus"
+    folder, findings = (Path(__file__).parent / name for name in ("corpus", "findings"))
+    findings.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as grown:
-        argv = [sys.argv[0], grown, str(folder), f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048"]
+        limits = [f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048", "-max_len=16384"]
+        argv = [sys.argv[0], grown, str(folder), *limits, f"-artifact_prefix={findings}/"]
         atheris.Setup(argv, targets.one, custom_mutator=mutate)
         atheris.Fuzz()
 

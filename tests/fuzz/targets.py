@@ -15,8 +15,11 @@ from zkcore import config, inspection, proof, public, settlement
 from zkcore.commitment.deferred import Instance
 from zkcore.errors import ProofRejected, ZkcoreError
 from zkcore.field import native
+from zkcore.graph.system import System
 from zkcore.models.text import TextCodec
 from zkcore.statement import canonical
+from zkcore.testing.attack_kit import systems
+from zkcore.testing.toolbox import Weights, commit_weights, verify_system
 
 HERE = Path(__file__).parent
 MAGICS = (proof.COMMITMENT_MAGIC, proof.PROOF_MAGIC, proof.SETTLEMENT_MAGIC, proof.ACCUMULATOR_MAGIC)
@@ -56,6 +59,18 @@ def points(data: bytes) -> None:
         native.load().decode(data[: len(data) // 48 * 48])
 
 
+def answer(data: bytes) -> None:
+    """Messages of a proof about a small system, to the last byte. In clear: what is wrong is found where it is read."""
+    system, weights = _small()
+    verify_system(system, data, weights=weights)
+
+
+@cache
+def _small() -> tuple[System, Weights]:
+    truth = systems.lookups(True)[0]
+    return truth.system, commit_weights(truth.system, truth.given)
+
+
 TARGETS: tuple[Callable[[bytes], None], ...] = (
     commitment,
     described,
@@ -64,6 +79,7 @@ TARGETS: tuple[Callable[[bytes], None], ...] = (
     configuration,
     tokenizer,
     points,
+    answer,
 )
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +39,14 @@ def test_the_targets_are_alive() -> None:
         targets.commitment(b"no file")
     with pytest.raises(ZkcoreError):
         targets.configuration(b"{")
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="no atheris for this machine")
+def test_led_by_coverage(tmp_path: Path) -> None:
+    """Ten seconds from the corpus on; a finding ends it with another code, and lies in tests/fuzz/findings."""
+    command = [sys.executable, str(Path(__file__).with_name("run.py")), "--guided", "--seconds", "10"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    inputs, covered = re.search(r"#(\d+)\s+DONE\s+cov: (\d+)", ran.stderr).groups()  # type: ignore[union-attr]
+    assert int(inputs) > 300, "each in milliseconds"
+    assert int(covered) > 200, "zkcore is instrumented"

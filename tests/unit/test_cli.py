@@ -146,7 +146,11 @@ def test_prove_passes_its_arguments_on(run: Run, api: FakeApi, tmp_path: Path) -
     code, out, err = run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file, "--nonce", "ü")
     assert code == 0
     assert api.calls == [
-        ("prove", (Path("made"), "Hi", 4, Path(file)), {"nonce": "ü".encode(), "estimate": True, "accumulate": None})
+        (
+            "prove",
+            (Path("made"), "Hi", 4, Path(file)),
+            {"nonce": "ü".encode(), "estimate": True, "accumulate": None, "checkpoint": None},
+        )
     ]
     assert "Once upon a time" in out
     assert "4,321 bytes" in out
@@ -168,7 +172,7 @@ def test_prove_shows_estimate_and_actual_side_by_side(
     row = next(line.split() for line in out.split("Estimated, and actual")[1].splitlines() if "commit" in line)
     assert row == ["commit", "60.25", "61.50", "4,096", "4,096", "77,000", "0", "0", "0"]
     run("prove", "made", "--prompt", "Hi", "--max-new-tokens", "4", "--out", file, "--no-estimate")
-    assert api.calls[-1][2] == {"nonce": b"", "estimate": False, "accumulate": None}
+    assert api.calls[-1][2] == {"nonce": b"", "estimate": False, "accumulate": None, "checkpoint": None}
 
 
 def test_verify_passes_its_arguments_on(run: Run, api: FakeApi) -> None:

@@ -82,7 +82,7 @@ def _refusal(error: BaseException, what: str) -> BaseException:
 
 def beside(path: Path | None, model_dir: Path, name: str) -> str:
     """The text file given, the one of this name beside the checkpoint, or the one that ships."""
-    chosen = path or Path(model_dir) / name
+    chosen = path or Path(model_dir).joinpath(name)
     if path is None and not chosen.exists():
         return files("zkcore.models").joinpath("default_text.txt").read_text(encoding="utf-8")
     try:
