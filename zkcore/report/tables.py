@@ -113,5 +113,5 @@ def _section(title: str, value: Mapping[str, Any] | Sequence[Any]) -> Table:
 
 def console(stderr: bool = False) -> Console:
     """A file or a pipe has no width: wide enough for every table."""
-    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 110
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 130
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
