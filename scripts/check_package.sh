@@ -10,8 +10,8 @@ PATH=$bin:$PATH
 cd "$root"
 rm -rf dist
 "$bin/python" -c 'import scikit_build_core.build as b; print(b.build_sdist("dist"))'
-"$bin/python" -m pip wheel --quiet --disable-pip-version-check -C cmake.define.ZKCORE_CUDA=OFF \
-  --no-build-isolation --no-deps -w dist dist/zkcore-*.tar.gz
+"$bin/python" -m pip wheel --quiet --disable-pip-version-check -C cmake.define.ZKCORE_CUDA=OFF --no-deps -w dist \
+  dist/zkcore-*.tar.gz # in an environment of its own, with what pyproject.toml asks for, as `pip install .` does
 "$bin/zkcore" --quiet demo --out "$place/demo" >/dev/null
 
 python3 -m venv "$place/clean" 2>/dev/null || "$bin/python" -m venv "$place/clean"

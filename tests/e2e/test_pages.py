@@ -167,7 +167,7 @@ def test_another_ending_is_refused(tiny: Place, run: Run, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
+@pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed: apt-get install chromium")
 def test_a_browser_shows_it(tiny: Place, run: Run, tmp_path: Path) -> None:
     run("report", tiny.proof, "--commitment", tiny.public, "--html", tmp_path / "p.html")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1600"]
