@@ -81,7 +81,7 @@ def main() -> None:
     for row in rows(names, chosen.shape, chosen.layers, chosen.seq_len):
         print(json.dumps(row), flush=True)
         done.append(row)
-        save(chosen.out / f"strategies-{chosen.shape}.json", {**about, "rows": done})
+        save(chosen.out / f"strategies-{chosen.shape}-{chosen.layers}.json", {**about, "rows": done})
 
 
 if __name__ == "__main__":
