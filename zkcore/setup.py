@@ -23,7 +23,7 @@ from zkcore.field.generators import Generators
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight
-from zkcore.graph.system import System, freeze
+from zkcore.graph.system import System, fill_trees, freeze
 from zkcore.models.family import Architecture, ModelFamily
 from zkcore.models.family import Sequence as Tokens
 from zkcore.models.quantisation import Quantisation
@@ -47,16 +47,10 @@ def toolbox(cache_dir: Path | None, prover: Config | None = None) -> Toolbox:
 
 def trees(cells: Sequence[int]) -> list[str]:
     """The tree, the first being "", for each of the certificate's lookups: part of the format, and there to bound the
-    prover's memory. In their order, a tree takes lookups of up to TREE_CELLS cells, or, of large models, up to the
-    power of two that makes about MOST_TREES do; a lookup is never cut."""
+    prover's memory. A tree has up to TREE_CELLS cells, or, of large models, up to the power of two that makes about
+    MOST_TREES of them."""
     room = max(TREE_CELLS, 1 << (max(0, sum(cells) - 1) // MOST_TREES).bit_length())
-    out, tree, held = list[str](), 0, 0
-    for n in cells:
-        if held and held + n > room:
-            tree, held = tree + 1, 0
-        held += n
-        out.append(str(tree) if tree else "")
-    return out
+    return [str(tree) if tree else "" for tree in fill_trees(cells, room)]
 
 
 @cache
@@ -146,10 +140,10 @@ class Setup:
             tensor = builder.weight(name, w.shape, w.lo, w.hi)
             letters = "abcdefgh"[: len(w.shape)]
             builder.within(f"{name}.range", letters, tensor[letters], w.lo, w.hi)
-        system = freeze(builder)
-        found = trees([prod(system.domain(r)) for r in system.relations])
-        grouped = [replace(r, group=tree) for r, tree in zip(system.relations, found, strict=True)]
-        return replace(system, relations=tuple(grouped))
+        made = freeze(builder)
+        found = trees([prod(made.domain(r)) for r in made.relations])
+        grouped = [replace(r, group=tree) for r, tree in zip(made.relations, found, strict=True)]
+        return replace(made, relations=tuple(grouped))
 
     def row_bytes(self) -> int:
         shapes = [w.shape for w in self.weights().values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zkcore.graph.builder import Builder
@@ -56,3 +56,14 @@ class System:
 def freeze(builder: Builder) -> System:
     builder.finish()
     return System(dict(builder.tensors), tuple(builder.relations), dict(builder.publics), dict(builder.digits))
+
+
+def fill_trees(cells: Sequence[int], room: int) -> list[int]:
+    """The number of the tree for each of these lookups: in order, a tree takes up to `room` cells, or one lookup."""
+    out, tree, held = list[int](), 0, 0
+    for n in cells:
+        if held and held + n > room:
+            tree, held = tree + 1, 0
+        held += n
+        out.append(tree)
+    return out

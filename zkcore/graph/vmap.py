@@ -8,7 +8,7 @@ intervals and all uniqueness arguments of the template carry over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from zkcore.errors import GraphError
 from zkcore.graph.builder import Builder
@@ -19,12 +19,14 @@ from zkcore.relation import Expr, Relation
 
 @dataclass(frozen=True)
 class Axis:
-    """`given`: template tensors that the target makes itself, with the axis: {name in the template: name there}."""
+    """`given`: template tensors that the target makes itself, with the axis: {name in the template: name there}.
+    `groups`: of the template's relations that do not share the target's lookup tree, by name."""
 
     letter: str
     size: int
     scope: str
     given: Mapping[str, str]
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stack:
@@ -82,7 +84,7 @@ class Stack:
             spec=self.spec(r),
             exprs=tuple(self.expr(e) for e in r.exprs),
             outs=tuple(self.name(n) for n in r.outs),
-            group=self.target.group,
+            group=self.axis.groups.get(r.name, self.target.group),
         )
 
     def spec(self, r: Relation) -> str:

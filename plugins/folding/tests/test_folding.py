@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import pytest
 from zkcore_folding.strategy import Folding
@@ -34,15 +35,45 @@ def size(strategy: Strategy, layers: int) -> int:
     return proof_size(system, WIDE, weights=commit_weights(system, given, WIDE))
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_suite_for_strategies(layers: int) -> None:
-    if layers == 1:
-        model = SmallLlama(layers=1)
-        system, _ = model.prepare(Folding(StrategyConfig()), model.answer(PROMPT))
-        assert system.tensors[STATES].shape[0] == 1
-        return
-    report = check_strategy(Folding(StrategyConfig()), STATES, SmallLlama(layers=layers))
+TREES = StrategyConfig(name="folding", batching="layer_trees", tree_layers=1)
+
+
+def test_one_layer() -> None:
+    model = SmallLlama(layers=1)
+    system, _ = model.prepare(Folding(StrategyConfig()), model.answer(PROMPT))
+    assert system.tensors[STATES].shape[0] == 1
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("config", [StrategyConfig(), TREES], ids=["one tree", "trees"])
+def test_the_suite_for_strategies(layers: int, config: StrategyConfig) -> None:
+    report = check_strategy(Folding(config), STATES, SmallLlama(layers=layers))
     assert all(report.guards.values())
+
+
+def test_a_tree_takes_as_many_cells_as_some_layers_have() -> None:
+    """Or one op's lookups of all layers. What comes before and after the layers has a tree of its own."""
+
+    def cells(layers: int, config: StrategyConfig) -> dict[str, list[int]]:
+        model, out = SmallLlama(layers=layers), dict[str, list[int]]()
+        system, _ = model.prepare(Folding(config), model.answer(PROMPT))
+        for r in system.relations:
+            if r.kind == "lookup":
+                out.setdefault(r.group, []).append(prod(system.domain(r)))
+        return out
+
+    assert list(cells(4, StrategyConfig())) == [""]
+    of_one = sum(sum(own) for group, own in cells(1, TREES).items() if group)
+    kinds = len(cells(1, TREES)["layers.0"])
+    for layers in (2, 4, 64):
+        found = cells(layers, TREES)
+        trees = [own for group, own in found.items() if group]
+        assert "" in found
+        assert all(sum(own) <= of_one or len(own) == 1 for own in trees)
+        assert sum(map(sum, trees)) == layers * of_one
+        assert min(layers, 2) <= len(trees) <= kinds
+    two = cells(4, TREES.model_copy(update={"tree_layers": 2}))
+    assert 1 < len(two) < len(cells(4, TREES))
 
 
 def test_proofs_are_nearly_flat_in_depth() -> None:

@@ -7,11 +7,15 @@ The block is stated once, for one layer, and stacked (zkcore.graph.vmap). Its in
 
 so the layers are linked through the committed hidden states, and no layer can be skipped, repeated or swapped. One
 sumcheck per op instead of L, one opening per weight kind, one commitment per activation kind.
+
+Lookups share one tree, or, where that would not fit (batching: layer_trees), each tree takes about as many cells as
+`tree_layers` layers have. An op's lookups of all layers stay together, so trees are never more than a layer's ops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +27,7 @@ from zkcore.graph.arrays import Array, taken
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight, place
 from zkcore.graph.public import Dense, OneHot
-from zkcore.graph.system import System, freeze
+from zkcore.graph.system import System, fill_trees, freeze
 from zkcore.graph.tensor import Tensor
 from zkcore.graph.vmap import Axis, Stack
 
@@ -35,10 +39,10 @@ SCOPE, INPUT = "layers.", "layers.input"
 
 class Folding:
     name = "folding"
-    batching = ("one",)
+    batching = ("one", "layer_trees")
 
     def __init__(self, config: StrategyConfig) -> None:
-        """Nothing to configure: there is one lookup tree, because there is one block."""
+        self._layers_a_tree = config.tree_layers if config.batching == "layer_trees" else None
 
     # --- weights -----------------------------------------------------------------------------------------------------
     def weights(self, graph: ModelGraph) -> Mapping[str, Weight]:
@@ -58,13 +62,22 @@ class Folding:
         builder = Builder(table_bits, virtual_outputs)
         start = _handed_on(place(builder, graph, "", graph.prologue, None))
         template, out = _template(graph, start, table_bits, virtual_outputs)
-        stack = Stack(template, builder, Axis("l", graph.layers, SCOPE, {"input": INPUT}))
+        axis = Axis("l", graph.layers, SCOPE, {"input": INPUT}, self._trees(template, graph.layers))
+        stack = Stack(template, builder, axis)
         stack.declare()
         states = builder.tensors[SCOPE + out.name]
         _link(builder, graph.layers, start, states)
         stack.relate()
         place(builder, graph, "", graph.epilogue, _result(builder, graph.layers, states))
         return freeze(builder)
+
+    def _trees(self, template: Builder, layers: int) -> dict[str, str]:
+        if self._layers_a_tree is None:
+            return {}
+        lookups = [r for r in template.relations if r.kind == "lookup"]
+        cells = [prod(template.domain(r.spec, r.exprs)) for r in lookups]
+        found = fill_trees([n * layers for n in cells], sum(cells) * self._layers_a_tree)
+        return {r.name: f"{SCOPE}{tree}" for r, tree in zip(lookups, found, strict=True)}
 
     def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
         """Per-layer tensors stacked; the rest as it is."""
