@@ -78,10 +78,13 @@ def main() -> None:
     chosen = parser.parse_args()
     names, done = chosen.names or sorted(p.stem for p in ARMS.glob("*.yaml")), list[Row]()
     about = {"shape": chosen.shape, "layers": chosen.layers, "tokens": chosen.seq_len}
+    file = chosen.out / f"strategies-{chosen.shape}-{chosen.layers}.json"
+    if file.exists():
+        done = [r for r in json.loads(file.read_text(encoding="utf-8"))["rows"] if r["configuration"] not in names]
     for row in rows(names, chosen.shape, chosen.layers, chosen.seq_len):
         print(json.dumps(row), flush=True)
         done.append(row)
-        save(chosen.out / f"strategies-{chosen.shape}-{chosen.layers}.json", {**about, "rows": done})
+        save(file, {**about, "rows": done})
 
 
 if __name__ == "__main__":
