@@ -61,21 +61,8 @@ def absmax(x: torch.Tensor) -> torch.Tensor:
 
 def build_model(plan: Plan, tokenizer: Tokenizer) -> BitNetForCausalLM:
     torch.manual_seed(llama.TORCH_SEED)
-    config = BitNetConfig(
-        vocab_size=plan.vocab,
-        hidden_size=plan.hidden,
-        intermediate_size=plan.intermediate,
-        num_hidden_layers=plan.layers,
-        num_attention_heads=plan.heads,
-        num_key_value_heads=plan.kv_heads,
-        max_position_embeddings=plan.context,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=True,
-        initializer_range=0.05,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        bos_token_id=tokenizer.token_to_id(llama.BOS),
-        eos_token_id=tokenizer.token_to_id(llama.EOS),
-    )
+    rope = {"rope_type": "default", "rope_theta": 10000.0}
+    config = BitNetConfig(**plan.sizes(tokenizer), tie_word_embeddings=True, rope_parameters=rope)
     model = BitNetForCausalLM(config)
     for name, old in projections(model):
         new = BitLinear(old.in_features, old.out_features, bias=False)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -46,6 +47,7 @@ class Plan:
     intermediate: int = 256
     layers: int = 4
     heads: int = 4
+    kv_heads: int = 4
     context: int = 256
     stories: int = 40_000
     steps: int = 4400
@@ -54,6 +56,22 @@ class Plan:
     warmup: int = 200
     weight_decay: float = 0.1
     clip: float = 1.0
+
+    def sizes(self, tokenizer: Tokenizer) -> dict[str, Any]:
+        """What config.json says of any model of this plan."""
+        return {
+            "vocab_size": self.vocab,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "max_position_embeddings": self.context,
+            "rms_norm_eps": 1e-5,
+            "initializer_range": 0.05,
+            "bos_token_id": tokenizer.token_to_id(BOS),
+            "eos_token_id": tokenizer.token_to_id(EOS),
+        }
 
 
 def train_tokenizer(texts: Sequence[str], vocab: int) -> Tokenizer:
@@ -103,21 +121,7 @@ def batches(table: torch.Tensor, size: int, generator: torch.Generator) -> Itera
 
 def build_model(plan: Plan, tokenizer: Tokenizer) -> LlamaForCausalLM:
     torch.manual_seed(TORCH_SEED)
-    config = LlamaConfig(
-        vocab_size=plan.vocab,
-        hidden_size=plan.hidden,
-        intermediate_size=plan.intermediate,
-        num_hidden_layers=plan.layers,
-        num_attention_heads=plan.heads,
-        num_key_value_heads=plan.heads,
-        max_position_embeddings=plan.context,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-        initializer_range=0.05,
-        bos_token_id=tokenizer.token_to_id(BOS),
-        eos_token_id=tokenizer.token_to_id(EOS),
-        use_cache=True,
-    )
+    config = LlamaConfig(**plan.sizes(tokenizer), tie_word_embeddings=False, use_cache=True)
     return LlamaForCausalLM(config)
 
 

@@ -23,22 +23,24 @@ and looked at it for a long time, and put it back, and said nothing at all.
 """
 
 
+SIZES: dict[str, Any] = {
+    "vocab_size": 280,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 128,
+    "eos_token_id": None,
+    "bos_token_id": None,
+    "initializer_range": 0.15,
+}
+
+
 def llama_config(**changes: Any) -> Any:
     from transformers import LlamaConfig
 
-    sizes: dict[str, Any] = {
-        "vocab_size": 280,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 4,
-        "max_position_embeddings": 128,
-        "eos_token_id": None,
-        "bos_token_id": None,
-        "initializer_range": 0.15,
-    }
-    return LlamaConfig(**(sizes | changes))
+    return LlamaConfig(**(SIZES | changes))
 
 
 def write_checkpoint(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.e2e.checkpoints import CONFIG, write_model
+from tests.e2e.checkpoints import CONFIG, SIZES, write_model
 
 TERNARY = CONFIG.replace("model: {", "plugins: [ternary]\nmodel: {encoding: ternary, ")
 ABSMEAN = CONFIG.replace("model: {", "plugins: [ternary]\nmodel: {encoding: absmean, ")
@@ -19,20 +19,7 @@ OFFLINE = {"quant_method": "bitnet", "linear_class": "autobitlinear", "quantizat
 def bitnet_config(**changes: Any) -> Any:
     from transformers import BitNetConfig
 
-    sizes: dict[str, Any] = {
-        "vocab_size": 280,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 128,
-        "tie_word_embeddings": True,
-        "eos_token_id": None,
-        "bos_token_id": None,
-        "initializer_range": 0.15,
-    }
-    return BitNetConfig(**(sizes | changes))
+    return BitNetConfig(**(SIZES | {"num_key_value_heads": 2, "tie_word_embeddings": True} | changes))
 
 
 def write_bitnet(directory: Path, linear_class: str = "autobitlinear", dtype: str = "float32", **changes: Any) -> Path:

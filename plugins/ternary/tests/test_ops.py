@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -155,31 +156,85 @@ def test_a_scale_from_the_floor_is_rejected() -> None:
     assert met and not met & {"op.attained", "op.one"}  # the lookups again: 1 is exceeded
 
 
-NARROW: dict[str, tuple[dict[str, Lie], str]] = {
-    "a larger scale": ({"op.scale": become([[401]])}, "op.attained"),
-    "a smaller scale, attained": ({"op.scale": become([[399]]), "op.peak": become([[[0, 0, 1]]])}, "op.above.0"),
-    "a scale from two peaks": ({"op.scale": become([[403]]), "op.peak": become([[[1, -1, 0]]])}, "op.one"),
-    "another quotient": ({"op.y": plus(1, 1)}, "op.rest.0"),
-    "another quotient, below": ({"op.y": plus(-1, 1)}, "op.rest.room.0"),
+def field(make: Callable[[Witness], list[int]]) -> Lie:
+    """Any field elements in an array's place."""
+
+    def lie(array: Array, witness: Witness) -> Array:
+        values = np.array([v % MODULUS for v in make(witness)], dtype=object)
+        return from_objects(witness.kernels, values.reshape(to_objects(witness.kernels, array).shape))
+
+    return lie
+
+
+def alone(mine: Bench, lies: dict[str, Lie], guard: str) -> None:
+    """Everything else about the lie is consistent: without its guard it is accepted."""
+    given = mine.given()
+    system = mine.system(mine.claims(mine.witness(given)))
+    assert unsatisfied(system, Witness(system, tools().kernels, given, lies)) == [guard]
+    weights = commit_weights(system, given)
+    proof = prove_system(system, given, weights=weights, tamper=lies, channel=Attacker())
+    assert rejection(system, proof, weights=weights)
+    less = without(system, guard)
+    proof = prove_system(less, given, weights=weights, tamper=lies)
+    assert not rejection(less, proof, weights=weights)
+
+
+ROW, FIFTH = [3, -400, 399], pow(5, -1, MODULUS)
+SCALES: dict[str, tuple[list[int], dict[str, Lie], str]] = {
+    "larger": (ROW, {"scale": become([[401]])}, "attained"),
+    "smaller, attained": (ROW, {"scale": become([[399]]), "peak": become([[[0, 0, 1]]])}, "above.0"),
+    "smaller, attained, above": ([3, 400, 399], {"scale": become([[399]]), "peak": become([[[0, 0, 1]]])}, "below.0"),
+    "from two peaks": (ROW, {"scale": become([[403]]), "peak": become([[[1, -1, 0]]])}, "one"),
+    "from two peaks and a floor": (
+        ROW,
+        {"scale": become([[402]]), "peak": become([[[1, -1, 0]]]), "floor": become([[-1]])},
+        "floor.range.0",
+    ),
+    "from peaks that are fractions: 3/5 and 4/5": (
+        [300, 400, 3],
+        {"scale": become([[500]]), "peak": field(lambda _: [3 * FIFTH, 4 * FIFTH, 0])},
+        "peak.range.0",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", NARROW)
-def test_each_guard_alone_stands_in_the_way(name: str) -> None:
-    """Everything else about the lie is consistent: without its guard it is accepted."""
-    lies, guard = NARROW[name]
-    row = [3, -12, 11] if "op.y" in lies else [3, -400, 399]
+@pytest.mark.parametrize("name", SCALES)
+def test_each_guard_of_a_scale_stands_alone(name: str) -> None:
+    row, lies, guard = SCALES[name]
+    tamper = {f"op.{role}": lie for role, lie in (follow() | lies).items()}
+    alone(absmax_of(row), tamper, f"op.{guard}")
+
+
+def absmax_of(row: list[int]) -> Bench:
     op, x = Absmax(10), activation(np.array([[row]]), 10, positions=0)
-    mine = Bench(op, {"x": x}, 10, run_op(op, {"x": x.flat()}))
-    tamper = {**({} if "op.y" in lies else {f"op.{role}": lie for role, lie in follow().items()}), **lies}
-    system, given = mine.system({}), mine.given()
-    assert unsatisfied(system, Witness(system, tools().kernels, given, tamper)) == [guard]
-    weights = commit_weights(system, given)
-    proof = prove_system(system, given, weights=weights, tamper=tamper, channel=Attacker())
-    assert rejection(system, proof, weights=weights)
-    less = without(system, guard)
-    proof = prove_system(less, given, weights=weights, tamper=tamper)
-    assert not rejection(less, proof, weights=weights)
+    return Bench(op, {"x": x}, 10, run_op(op, {"x": x.flat()}))
+
+
+def test_a_scale_of_zero_meets_its_interval() -> None:
+    """Where all of x is 0 the floor makes the scale 1; a peak instead would make it 0, and nothing a remainder."""
+    mine = absmax_of([0, 0, 0])
+    lies = {"op.scale": become([[0]]), "op.peak": become([[[1, 0, 0]]]), "op.floor": become([[0]])}
+    system = mine.system({})
+    broken = unsatisfied(system, Witness(system, tools().kernels, mine.given(), lies))
+    assert broken == ["op.scale.range.0", "op.rest.room.0"]
+    assert caught(mine, lies)
+
+
+QUOTIENTS: dict[str, tuple[Lie, str]] = {
+    "one more": (plus(1, 1), "rest.0"),
+    "one less": (plus(-1, 1), "rest.room.0"),
+    "a fraction, whose remainder is in its room": (
+        field(lambda w: [32, (-3036 - 13) * pow(24, -1, MODULUS), 116]),
+        "y.range.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUOTIENTS)
+def test_each_guard_of_a_quotient_stands_alone(name: str) -> None:
+    """round(127 * -12 / 12) is -127: 254 * -12 + 12 = -3036 = 24 * -127 + 12."""
+    lie, guard = QUOTIENTS[name]
+    alone(absmax_of([3, -12, 11]), {"op.y": lie}, f"op.{guard}")
 
 
 @pytest.mark.parametrize("delta", [1, -1])
@@ -224,6 +279,26 @@ def test_a_changed_factor_or_weight_scale_is_rejected() -> None:
     assert rejection(system, proof, setup, weights=weights) == "opening"
 
 
+@pytest.mark.parametrize(
+    ("lie", "guard"),
+    [
+        (plus(1, 1), "factor.rest.0"),
+        (plus(-1, 1), "factor.rest.0"),
+        (
+            field(lambda w: [(int(s) * 77 + 32 - 1) * pow(64, -1, MODULUS) for s in cells(w, "scale").flat]),
+            "factor.range.0",
+        ),
+    ],
+    ids=["one more", "one less", "a fraction"],
+)
+def test_each_guard_of_a_factor_stands_alone(lie: Lie, guard: str) -> None:
+    """The sums are 0, so that what is made of them is the same for every factor."""
+    op, inputs = TokenScale("Iim", 6, 10), sums("Iim")
+    inputs["x"] = activation(np.zeros(LAYOUTS["Iim"], dtype=np.int64), 8, positions=0)
+    mine = Bench(op, inputs, 10, run_op(op, {r: i.flat() for r, i in inputs.items()}))
+    alone(mine, {"op.factor": lie}, f"op.{guard}")
+
+
 # --- the norm over all heads, the activation --------------------------------------------------------------------------
 @pytest.mark.parametrize("axes", LAYOUTS)
 def test_subnorm(axes: str) -> None:
@@ -232,6 +307,31 @@ def test_subnorm(axes: str) -> None:
     gain = weight(np.abs(sample(features, 6, 2)) + 20, 8)
     x = activation(rows(shape), BITS, positions=positions(axes))
     check_op(SubNorm(axes, 12, 3, 12, 10), {"x": x, "gain": gain}, samples=3, hiding=axes == "hIid")
+
+
+def norm_follow(array: Array, witness: Witness) -> Array:
+    """y as it belongs to the inverse root at hand."""
+    x, gain = cells(witness, "x"), np.array(cells(witness, "gain"))
+    inverse = np.array(cells(witness, "op.inverse"))[..., None]
+    return from_objects(witness.kernels, (x * inverse * gain + (1 << 11)) >> 12)
+
+
+@pytest.mark.parametrize(
+    ("lies", "guard"),
+    [
+        ({"inverse": plus(1, 1), "y": norm_follow}, "inverse.low.0"),
+        ({"inverse": plus(-1, 1), "y": norm_follow}, "inverse.high.0"),
+        ({"y": plus(1, 4)}, "y.rest.0"),
+        ({"y": plus(-1, 4)}, "y.rest.0"),
+    ],
+    ids=["a larger root", "a smaller root", "one more", "one less"],
+)
+def test_each_guard_of_a_norm_stands_alone(lies: dict[str, Lie], guard: str) -> None:
+    shape = LAYOUTS["Iim"]
+    inputs = {"x": activation(rows(shape), BITS, positions=0), "gain": weight(np.abs(sample((5,), 6, 2)) + 20, 8)}
+    op = SubNorm("Iim", 12, 3, 12, 10)
+    mine = Bench(op, inputs, 16, run_op(op, {r: i.flat() for r, i in inputs.items()}))
+    alone(mine, {f"op.{role}": lie for role, lie in lies.items()}, f"op.{guard}")
 
 
 @pytest.mark.parametrize("fractions", [(5, 4), (3, 8), (4, 8), (0, 2)])
