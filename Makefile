@@ -2,13 +2,13 @@
 # make demo    prove and verify a small model's answer
 # make test    all tests
 # make bench   the engine's speed, and a whole proof's, into benchmarks/results
-# make attacks remove every guard in turn and see an attack get through
+# make mutants drop every guard in turn: some attack of the tests must notice
 # make package sdist and wheel, tried in an empty environment (PROVE=1: with torch, too)
 # make docs    the documentation, with strict links, into build/site
 # make notebooks  run the notebooks in examples/notebooks from an empty state
 # make attack  lie and re-prove against everything that is registered, plugins included (zkcore attack, JOBS at a time)
 # make fuzz    strange files for FUZZ_SECONDS (300), then as long led by coverage (atheris); `make test` does seconds of both
-# make nightly attacks, attack and fuzz, at length
+# make nightly mutants, fuzz and attack, at length
 # make check   the one door before a commit: style, types, import rules, tests
 #
 # Variables: PYTHON (interpreter the environment is made with), ENGINE_FLAGS (for cmake, e.g. -DZKCORE_CUDA=OFF),
@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 ENGINE_SOURCES := $(shell find csrc -type f -not -name '.*')
 CPP_SOURCES := $(filter %.cpp %.hpp %.h %.cu %.cuh,$(ENGINE_SOURCES))
 
-.PHONY: setup demo test bench attacks attack fuzz nightly package docs notebooks lint style types imports cpp-style check clean
+.PHONY: setup demo test bench mutants attack fuzz nightly package docs notebooks lint style types imports cpp-style check clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.stamp
@@ -53,8 +53,8 @@ demo: setup
 test: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-# Every guard is dropped in turn, and some attack must notice: a few minutes.
-attacks: setup
+# A survivor is a guard that no test misses, and ends it with an error: some ten minutes. `make test` checks the table.
+mutants: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tests/mutants/run.py
 
 BUDGET ?= quick
@@ -68,7 +68,7 @@ fuzz: setup
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 	! $(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python tests/fuzz/run.py --guided --seconds $(FUZZ_SECONDS)
 
-nightly: attacks fuzz
+nightly: mutants fuzz
 	$(MAKE) attack BUDGET=full
 
 bench: setup

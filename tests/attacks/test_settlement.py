@@ -252,6 +252,16 @@ def test_the_order_of_answers_is_part_of_the_settlement() -> None:
     assert verdict(packed(whole, whole.entries[::-1]), honest()[0]) != ""
 
 
+def test_a_settled_point_in_another_encoding() -> None:
+    """x + r is x, and no second file for one settlement."""
+    own, data = honest()[0], settled(honest()[0])
+    at = data.index(own.entry.instance.encode()) + Instance.size(0)
+    x = int.from_bytes(data[at : at + 32], "big")
+    assert x == own.entry.instance.point[0]
+    other = data[:at] + (x + MODULUS).to_bytes(32, "big") + data[at + 32 :]
+    assert verdict(other, own).startswith("non-canonical scalar")
+
+
 def test_an_answer_named_for_anothers_instance() -> None:
     """Digests are absorbed: a settlement cannot be relabelled."""
     mine, other = honest()

@@ -182,6 +182,14 @@ def test_a_settlement_of_another_model(clearly: Settled, hidden: Settled) -> Non
     )
 
 
+def test_the_settlement_of_other_answers(clearly: Settled, tmp_path: Path) -> None:
+    """Each of its answers is accepted with it, and no other one: not even the same again."""
+    api.prove(clearly.place.commitment, PROMPTS[0], 2, tmp_path / "c.zkp", accumulate=tmp_path / "own.zka")
+    other = replace(clearly, answers=(tmp_path / "c.zkp", clearly.answers[1]))
+    refused(lambda: check(other, settled=clearly.settlement), ProofRejected, "not in this settlement")
+    assert check(clearly, settled=clearly.settlement).tokens == 2
+
+
 # --- the accumulator file ------------------------------------------------------------------------------------------
 @pytest.fixture
 def kept(clearly: Settled, tmp_path: Path) -> Path:

@@ -88,7 +88,7 @@ def test_a_statement_that_differs_in_one_field(
         part = replace(part, **{inner: another(getattr(part, inner))})
         return replace(made, model=part) if outer else part
 
-    monkeypatch.setattr(verifier, "Statement", differing)
+    monkeypatch.setattr(public, "Statement", differing)
     refused(lambda: judge(tiny, commitment), ProofRejected)
 
 
@@ -97,7 +97,7 @@ def test_a_statement_that_differs_in_one_leaf(either: Place, monkeypatch: pytest
     """Configuration, architecture and quantisation, leaf by leaf; nothing else of the verifier's work differs."""
     commitment = public.load(either.public)
     honest, tried = judge(either, commitment), 0
-    monkeypatch.setattr(verifier, "Statement", lambda *args: now)
+    monkeypatch.setattr(public, "Statement", lambda *args: now)
     for mapping in MAPPINGS:
         content: Mapping[str, Any] = getattr(honest.model, mapping)
         for path, value in leaves(content):

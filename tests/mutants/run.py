@@ -23,7 +23,13 @@ ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
 SOUNDNESS = "tests/unit/test_soundness.py"
 TRANSCRIPT, CLAIM = "tests/unit/test_transcript.py", "tests/unit/test_claim.py"
-COPIED = ["zkcore", "tests/attacks", "tests/unit", "tests/vectors", "pyproject.toml"]
+INTERVALS, OPENED = "tests/conformance/test_exact_intervals.py", "tests/e2e/test_settlement.py"
+BOUND = "tests/e2e/test_statement_binding.py"
+TERNARY = "plugins/ternary/tests/test_ops.py"
+COPIED = [
+    *("zkcore", "plugins", "tests/attacks", "tests/unit", "tests/vectors", "tests/e2e", "tests/conformance"),
+    *("tests/conftest.py", "pyproject.toml"),
+]
 
 # An installed package would win over the copy beside it.
 CONFTEST = """
@@ -31,10 +37,13 @@ import sys
 from pathlib import Path
 
 sys.meta_path[:] = [f for f in sys.meta_path if not type(f).__module__.startswith("_editable")]
-sys.path.insert(0, str(Path(__file__).parent))
+here = Path(__file__).parent
+sys.path[:0] = [str(here), *(str(p) for p in (here / "plugins").iterdir())]
 import zkcore
+import zkcore_ternary
 
-assert Path(zkcore.__file__).is_relative_to(Path(__file__).parent), zkcore.__file__
+for module in (zkcore, zkcore_ternary):
+    assert Path(module.__file__).is_relative_to(here), module.__file__
 """
 
 
@@ -50,6 +59,11 @@ class Mutant:
 
 def mutant(file: str, old: str, new: str, tests: str, select: str) -> Mutant:
     return Mutant(f"zkcore/{file}.py", ((old, new),), tests, select)
+
+
+def ternary(file: str, old: str, new: str, select: str) -> Mutant:
+    """Of the plugin."""
+    return Mutant(f"plugins/ternary/zkcore_ternary/{file}.py", ((old, new),), TERNARY, select)
 
 
 def known(file: str, label: str, value: int) -> Mutant:
@@ -150,7 +164,7 @@ MUTANTS: dict[str, Mutant] = {
     "settled answers' names": mutant(
         "settlement", "[[e.answer, e.instance.encode().hex()]", "[[e.instance.encode().hex()]", SETTLED, "names"
     ),
-    "settled model": mutant("settlement", "commitment.statement.encode() +", "b'' +", SETTLED, "under_another_model"),
+    "settled model": mutant("settlement", 'b"settlement" + model +', "b'' +", SETTLED, "under_another_model"),
     "adopted in clear": mutant(
         "transcript/transcript", "self._require_pin(refs, _number(clear))", "pass", SETTLED, "adopted_in_clear"
     ),
@@ -161,6 +175,67 @@ MUTANTS: dict[str, Mutant] = {
         "[blind or 0, number or 0]).reshape(1, 12))[0]))",
         SETTLED,
         "adopted_value",
+    ),
+    "settlement unfinished": mutant(
+        "commitment/deferred", "    t.finish()", "    t.wire().settle()", SETTLED, "opening or false_answer or adopted"
+    ),
+    "settlement of another model": mutant(
+        "settlement",
+        "if other := difference(plain(commitment.statement), found.model):",
+        'if other := "":',
+        SETTLED,
+        "",
+    ),
+    "settled instance's scalars": mutant(
+        "commitment/deferred", "if any(x >= MODULUS for x in point):", "if False:", SETTLED, "another_encoding"
+    ),
+    "given a settlement": mutant("verifier", "if settled is None:", "if False:", OPENED, "without_it and clearly"),
+    "settlement of this answer": mutant(
+        "verifier", "settled.require(commitment, found.open)", "pass", OPENED, "other_answers"
+    ),
+    "opening in the statement": mutant("statement", '"opening": self.opening,', '"opening": "",', BOUND, "one_field"),
+    # intervals, and the ternary plugin's ops
+    "interval to the unit": mutant(
+        "graph/builder",
+        'self.lookup(f"{name}.0", below_table(size), letters, [expr - lo])',
+        "self.nonneg(name, letters, expr - lo, bits)",
+        INTERVALS,
+        "",
+    ),
+    "interval's upper side": mutant(
+        "graph/builder",
+        'self.nonneg(f"{name}.high", letters, hi - expr, bits)',
+        "pass",
+        INTERVALS,
+        "",
+    ),
+    **{
+        f"absmax: {name}": ternary("absmax", line, "pass", select)
+        for name, line, select in (
+            ("one peak", 'build.zero("one", row, squares[row] + floor[row] - 1)', "two_peaks"),
+            ("attained", 'build.zero("attained", row, value[row] + floor[row] - scale[row])', "changed_scale"),
+            ("not below", 'build.nonneg("below", cell, scale[row] - x[cell], self.bits)', "each_guard"),
+            ("not above", 'build.nonneg("above", cell, scale[row] + x[cell], self.bits)', "each_guard"),
+            ("quotient", 'build.nonneg("rest", cell, rest, self.bits)', "quotient"),
+            ("room", 'build.nonneg("rest.room", cell, 2 * scale[row] - 1 - rest, self.bits)', "quotient"),
+            ("range of y", 'build.nonneg("y.range", cell, y[cell] + 128, 8)', "quotient"),
+            ("range of peaks", 'build.nonneg("peak.range", cell, peak[cell] + 2, 2)', "scale"),
+            ("range of the floor", 'build.nonneg("floor.range", row, floor[row], 1)', "scale"),
+            ("range of the scale", 'build.nonneg("scale.range", row, scale[row] - 1, self.bits - 1)', "scale"),
+        )
+    },
+    "subnorm: inverse root": ternary(
+        "subnorm", "pin_inverse_root(build, row, inverse, n, d << 2 * self.k)", "pass", "test_subnorm"
+    ),
+    "subnorm: epsilon": ternary("subnorm", "squares[row] + d * self.epsilon)", "squares[row])", "test_subnorm"),
+    "token scale: factor": ternary(
+        "token_scale", 'build.requantise(outputs["factor"], row, both, self.shift)', "pass", "token_scale or factor"
+    ),
+    "token scale: product": ternary(
+        "token_scale",
+        """build.einsum("y", f"{cell},{row}->{cell}", inputs["x"], outputs["factor"])""",
+        """build.einsum("y", f"{cell},{row}->{cell}", inputs["x"], inputs["scale"])""",
+        "token_scale or factor",
     ),
     # lookups
     "root": mutant(
