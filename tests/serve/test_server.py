@@ -107,6 +107,28 @@ def test_a_promise_outlives_the_server(tiny: Place, tmp_path: Path) -> None:
     assert not [p for p in (tmp_path / "state").rglob("*") if p.name.startswith(".")]
 
 
+def test_ctrl_c_in_the_middle_of_a_proof(tiny: Place, tmp_path: Path) -> None:
+    """It ends at once and cleanly; the proof is begun anew, and no attempt at it is used up."""
+    state = tmp_path / "state"
+    command = [sys.executable, "-m", "zkcore", "--quiet", "serve", str(tiny.commitment), "--state", str(state)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True) as running:
+        wait(lambda: _listens(port) or running.poll() is not None)
+        name = ask(tiny, f"http://127.0.0.1:{port}", prompt="The old mill stands where two streams meet").proof_id
+        stored = state / "answers" / f"{name}.json"
+        wait(lambda: json.loads(stored.read_text())["attempts"] == 1)
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "terminate" not in errors and "Traceback" not in errors
+    if not (state / "proofs" / f"{name}.zkp").exists():  # it may have been quick
+        assert json.loads(stored.read_text())["attempts"] == 0
+    with serving(tiny, state) as address:
+        assert proof(address, name)
+
+
 def test_what_cannot_be_answered_is_refused_by_name(tiny: Place, tmp_path: Path) -> None:
     with serving(tiny, tmp_path / "state", "--queue", "1", "--max-new-tokens", "8") as address:
         for more, said in [

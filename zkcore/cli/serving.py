@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from zkcore.cli.commands import app
-from zkcore.cli.output import Output
+from zkcore.cli.output import BUG, Output
 from zkcore.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -46,7 +47,14 @@ def serve(
         Settings(commitment_dir, state, name, key=key, hosts=hosts, template=chat_template, cache=cache_dir(), **limits)
     )
     announce(output, name, host, port)
-    uvicorn.run(made, host=host, port=port, log_level="warning" if output.quiet else "info", server_header=False)
+    code: object = 0
+    try:
+        uvicorn.run(made, host=host, port=port, log_level="warning" if output.quiet else "info", server_header=False)
+    except SystemExit as end:
+        code = end.code
+    if not made.state.ended:  # a proof is in the middle of a long step; what was promised is on disk
+        os._exit(code if isinstance(code, int) else BUG)
+    sys.exit(code if isinstance(code, int) else BUG)
 
 
 def assert_safe(host: str, key: str) -> None:

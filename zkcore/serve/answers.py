@@ -120,6 +120,11 @@ class Answers:
         write(Written(self.proof(answer.id), proof))
         self._finish(answer)
 
+    def left(self, answer: Answer) -> None:
+        """Not proved, and through no fault of its own: it is still in the queue for the next server."""
+        self._store(replace(answer, attempts=answer.attempts - 1))
+        self._proving = ""
+
     def failed(self, answer: Answer, error: str) -> None:
         self._store(replace(answer, error=error))
         self._finish(answer)

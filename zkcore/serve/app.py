@@ -82,9 +82,10 @@ def make(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
+        app.state.ended = True
         service.worker.start()
         yield
-        service.worker.stop()
+        app.state.ended = service.worker.stop()
 
     app = FastAPI(title="zkcore", lifespan=running, docs_url=None, redoc_url=None, openapi_url=None)
     _guard(app, settings)

@@ -11,6 +11,11 @@ from zkcore.prover import Owner, prove
 from zkcore.serve.answers import Answers
 
 LOOK = 0.5  # seconds between looks at whether it is time to stop
+PATIENCE = 10.0  # seconds for the step of a proof that is under way when it is
+
+
+class Stopped(Exception):
+    """In the middle of a proof."""
 
 
 class Worker:
@@ -22,9 +27,13 @@ class Worker:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """A proof that is under way is left; the next server begins it anew."""
+    def stop(self) -> bool:
+        """A proof that is under way is left at its next step; the next server begins it anew. False: it has not come to
+        one in time. The interpreter must not be taken down under it: the engine's threads would abort the process."""
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(PATIENCE)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -36,9 +45,15 @@ class Worker:
             return False
         try:
             with memory.enough(memory.PROVE):
-                made = prove(self._owner, answer.sequence, bytes.fromhex(answer.nonce), self._cache)
+                made = prove(self._owner, answer.sequence, bytes.fromhex(answer.nonce), self._cache, self._step)
+        except Stopped:
+            self._answers.left(answer)
         except ZkcoreError as e:
             self._answers.failed(answer, f"{type(e).__name__}: {e}")
         else:
             self._answers.done(answer, made.data)
         return True
+
+    def _step(self, *_: object) -> None:
+        if self._stop.is_set():
+            raise Stopped
