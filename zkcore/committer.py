@@ -29,13 +29,14 @@ from zkcore.models.text import TextCodec
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.point import split, total_vars
 from zkcore.progress import Progress, silent, within
+from zkcore.public import NAME
 from zkcore.setup import Parts, Setup, toolbox
 from zkcore.statement import ModelStatement, digest
 from zkcore.transcript.channel import ProverChannel
 from zkcore.transcript.transcript import Toolbox, Transcript
 from zkcore.transcript.wire import Rows, hedge
 
-PUBLIC, PRIVATE, REPORT = "public.zkc", "private/weights.safetensors", "accuracy.json"
+PUBLIC, PRIVATE, REPORT = NAME, "private/weights.safetensors", "accuracy.json"
 
 
 class Stages(Protocol):

@@ -162,7 +162,7 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as e:
-        raise ConfigError([f"{path}: cannot be read: {e}"]) from None
+        raise ConfigError([f"{path}: cannot be read: {getattr(e, 'strerror', None) or e}"]) from None
     try:
         data = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError) as e:

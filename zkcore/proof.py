@@ -15,6 +15,12 @@ from zkcore.statement import COMPLETE, FORMAT_VERSION, canonical, parse_json
 
 PROOF_MAGIC, COMMITMENT_MAGIC = b"ZKCPROOF", b"ZKCMODEL"
 SETTLEMENT_MAGIC, ACCUMULATOR_MAGIC = b"ZKCSETTL", b"ZKCACCUM"
+KINDS = {
+    PROOF_MAGIC: "a proof",
+    COMMITMENT_MAGIC: "a commitment (public.zkc)",
+    SETTLEMENT_MAGIC: "a settlement",
+    ACCUMULATOR_MAGIC: "an accumulator",
+}
 MAX_HEADER = 1 << 22  # about half a million tokens
 MAX_FILE, MAX_PROOF = 1 << 32, 1 << 28
 
@@ -47,7 +53,8 @@ def answer_header(
 
 def unpack(data: bytes, magic: bytes, what: str) -> Container:
     if data[:8] != magic:
-        raise FormatError(f"{what}: this is no such file (it starts with {data[:8]!r}, expected {magic!r})")
+        found = KINDS.get(data[:8], "no file of zkcore's")
+        raise FormatError(f"{what}: expected {KINDS[magic]}, but this is {found}")
     version, size = int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big")
     if version != FORMAT_VERSION:
         raise FormatError(f"{what}: format version {version}, this program reads {FORMAT_VERSION}")

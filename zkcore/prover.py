@@ -53,7 +53,9 @@ class Owner:
 
     @staticmethod
     def load(directory: Path) -> Owner:
-        commitment = public.load(directory / "public.zkc")
+        """The directory that `commit` made; its public.zkc stands for it."""
+        directory = directory.parent if directory.is_file() else directory
+        commitment = public.load(directory / public.NAME)
         weights, secrets = _private(commitment, directory / "private" / "weights.safetensors")
         return Owner(commitment, weights, secrets)
 

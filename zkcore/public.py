@@ -18,7 +18,7 @@ from zkcore.setup import Setup, from_header
 from zkcore.statement import ModelStatement, Statement, canonical, digest
 from zkcore.transcript.wire import POINT_BYTES
 
-WHAT = "commitment file"
+WHAT, NAME = "commitment file", "public.zkc"
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
@@ -53,7 +53,8 @@ class PublicFile:
 
 
 def load(path: Path) -> PublicFile:
-    return parse(files.read(path, WHAT))
+    """The file, or the directory that `commit` made."""
+    return parse(files.read(path.joinpath(NAME) if path.is_dir() else path, WHAT))
 
 
 def parse(data: bytes) -> PublicFile:

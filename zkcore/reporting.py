@@ -35,9 +35,8 @@ def ablation_page(path: Path) -> str:
 
 def proof_page(proof: Path, commitment: Path, settlement: Path | None, report: Reporter) -> Page:
     """The verdict is that of `verify` about the prompt, the answer and the nonce that the proof names."""
-    file = commitment / "public.zkc" if commitment.is_dir() else commitment
     report.stage("read")
-    model, data = public.load(file), files.read(proof, "proof", files.MAX_PROOF)
+    model, data = public.load(commitment), files.read(proof, "proof", files.MAX_PROOF)
     container = files.unpack(data, files.PROOF_MAGIC, "proof")
     header = _shown(container.header)
     stages, verdict, accepted = _verdict(model, data, header, settlement, report)
@@ -51,7 +50,7 @@ def proof_page(proof: Path, commitment: Path, settlement: Path | None, report: R
         stages=stages,
         header_bytes=len(data) - len(container.body),
         zero_knowledge=model.setup.parts.config.zero_knowledge,
-        accuracy=_accuracy(file.parent / ACCURACY),
+        accuracy=_accuracy((commitment if commitment.is_dir() else commitment.parent) / ACCURACY),
         sections={**(_ledger(data, model) if accepted else {}), **_settings(model)},
         graph=graph_of(model),
         elsewhere=verifier.RANGES,
@@ -73,7 +72,7 @@ def page_of(found: Page) -> str:
 
 def graph_page(path: Path, out: Path) -> None:
     """The graph behind a commitment, as SVG, or as a page if that is what `out` is called."""
-    svg = graph_of(public.load(path / "public.zkc" if path.is_dir() else path))
+    svg = graph_of(public.load(path))
     if out.suffix not in (".svg", ".html"):
         raise UsageError(f"{out}: a graph is drawn as .svg or .html")
     write(out, svg if out.suffix == ".svg" else html.page("zkcore graph", [path.name], [html.figure(svg)]))

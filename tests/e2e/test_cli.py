@@ -154,6 +154,8 @@ def test_verify_accepts_what_the_client_expects(client: Cli, tiny: Place) -> Non
     assert ran.out.splitlines()[-1] == "accepted"
     assert "blind" in ran.err
     assert client("--quiet", *VERIFY, "--nonce", tiny.nonce.decode(), blocked=True).out == "accepted\n"
+    directory = ("verify", "answer.zkp", "--commitment", ".", "--nonce", tiny.nonce.decode())
+    assert client("--quiet", *directory, blocked=True).out == "accepted\n"
     assert client.listing() == ["answer.zkp", "public.zkc"]
     assert ran.megabytes < 500
     print(f"verify: {ran.seconds:.2f} s, {ran.megabytes:.0f} MiB")
@@ -280,7 +282,7 @@ PROVE = ("--prompt", "x", "--max-new-tokens", 1, "--out")
         (("verify", ".", "--commitment", "public.zkc"), "no regular file"),
         (("verify", "answer.zkp"), "--commitment"),
         (("inspect", "gone"), "gone"),
-        (("inspect", "."), "no regular file"),
+        (("inspect", "/"), "/public.zkc"),
         (("inspect", "notes.txt"), "notes.txt"),
         (("prove", ".", *PROVE, "a.zkp"), "weights.safetensors"),
         (("prove", ".", "--prompt", "x", "--max-new-tokens", 0, "--out", "a.zkp"), "--max-new-tokens"),

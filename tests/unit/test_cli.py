@@ -154,7 +154,7 @@ def test_prove_passes_its_arguments_on(run: Run, api: FakeApi, tmp_path: Path) -
     ]
     assert "Once upon a time" in out
     assert "4,321 bytes" in out
-    assert "1,234" in out
+    assert "4,096" in out  # of a stage
     assert "NOT ZERO KNOWLEDGE" in out
     assert "forward" in err
     assert "half way" in err
@@ -293,6 +293,11 @@ def test_help_works_without_an_api() -> None:
     done = subprocess.run([sys.executable, "-m", "zkcore", "--help"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
     assert "verify" in done.stdout
+
+
+def test_the_version(run: Run) -> None:
+    code, out, _ = run("--version")
+    assert (code, out.strip()) == (0, f"zkcore {zkcore.__version__}")
 
 
 def test_starting_up_is_light() -> None:

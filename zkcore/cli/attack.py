@@ -25,8 +25,9 @@ def attack(
     budget: Annotated[Literal["quick", "full"], typer.Option(help="full: every tensor and message; hours.")] = "quick",
     jobs: Annotated[int, typer.Option(min=1, help="Subjects that are attacked at a time, each in a process.")] = 1,
 ) -> None:
-    """Attack ops, lookup arguments, schemes, strategies and families by provers that lie and re-prove. Loads the
-    installed plugins. Exit code 1 if anything false is accepted, a message is not read, or a part was not reached."""
+    """Attack what is registered, by provers that lie. Ops, lookup arguments, schemes, strategies and families are
+    attacked, those of installed plugins too, and every lie is proved anew. Exit code 1 if anything false is accepted, a
+    message is not read, or a part was not reached."""
     from zkcore import api
     from zkcore.report import attacks
 
@@ -57,7 +58,7 @@ def attack(
 
 @app.command("self-test")
 def self_test(ctx: typer.Context) -> None:
-    """Does this installation reject bad proofs? Makes some hundreds, in seconds. Exit code 1 if one is accepted."""
+    """See whether this installation rejects bad proofs. Makes hundreds, in seconds. Exit code 1 if one is accepted."""
     from zkcore.testing import self_test as tests
 
     output: Output = ctx.obj

@@ -13,7 +13,8 @@ from zkcore.cli.output import Output
 from zkcore.errors import UsageError
 from zkcore.report.estimates import comparison_table
 from zkcore.report.progress import StageTime
-from zkcore.report.tables import pairs_table, rows_table, section_tables, stage_table
+from zkcore.report.tables import counted, pairs_table, rows_table, section_tables, stage_table
+from zkcore.version import __version__
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,12 +32,21 @@ Prompt = Annotated[str, typer.Option(help="The text to continue.")]
 NewTokens = Annotated[int, typer.Option(min=1, help="How many tokens to generate at most.")]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"zkcore {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     ctx: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="One JSON line per event.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Write a Chrome trace, for ui.perfetto.dev.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     output: Output = ctx.ensure_object(Output)
     output.json, output.quiet, output.trace = json, quiet, trace
@@ -131,7 +141,7 @@ def settle(
     with output.reporting() as report:
         done = api.settle(file, commitment, out, answers=answer or (), report=report)
     content = asdict(done)
-    line = f"settled {done.answers:,} answers in {done.settlement_bytes:,} bytes: {out}"
+    line = f"settled {counted(done.answers, 'answer')} in {done.settlement_bytes:,} bytes: {out}"
     output.result("settle", content, line, stage_table(done.stages))
     output.warn_clear(content)
 
@@ -169,7 +179,7 @@ def verify(
 @app.command()
 def inspect(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A commitment, proof or config.")],
+    file: Annotated[Path, typer.Argument(help="A commitment, proof, settlement or configuration.")],
     commitment: Annotated[
         Path | None, typer.Option(help="A proof's public.zkc: how sound it is, term by term.")
     ] = None,
@@ -207,7 +217,7 @@ def demo(
     max_new_tokens: NewTokens = 16,
     out: Annotated[Path | None, typer.Option(help="Keep the files here; else they are thrown away.")] = None,
 ) -> None:
-    """Commit, prove, verify; then watch a tampered proof being rejected."""
+    """Commit, prove, verify, see a tampered proof rejected."""
     from zkcore.cli.demo import Demo, example, workplace
 
     model, defaults = example()
@@ -227,6 +237,6 @@ def _figures(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tables(content: dict[str, Any], stages: Sequence[StageTime]) -> list[Table]:
-    """Where time and bytes went."""
-    sections = content.get("sections")
+    """Where time went, and bytes, if no stage says so."""
+    sections = [] if any(s.bytes for s in stages) else content.get("sections")
     return [stage_table(stages), *([rows_table("File", ("section", "bytes"), sections)] if sections else [])]

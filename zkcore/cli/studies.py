@@ -28,12 +28,14 @@ def estimate(
         str, typer.Argument(help="A commitment, a checkpoint directory, a config.json, or a name: llama-2-13b.")
     ],
     seq_len: Annotated[int, typer.Option(min=2, help="Tokens of prompt and answer together.")],
-    config: Annotated[Path | None, typer.Option(help="What is proved how; a commitment has its own.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="What is proved how, in YAML; else the defaults. Not for a commitment.")
+    ] = None,
     new_tokens: Annotated[int, typer.Option(min=1, help="How many of them are generated.")] = 1,
     calibrate: Annotated[Path | None, typer.Option(help="Text that sets a checkpoint's scales.")] = None,
     assume: Annotated[bool, typer.Option("--assume-scales", help="Do not calibrate a checkpoint.")] = False,
 ) -> None:
-    """Predict what a proof takes: exact counts and bytes, seconds on this machine, memory."""
+    """Predict what a proof takes. Counts and bytes are exact, seconds and memory are of this machine."""
     from zkcore import api
 
     output: Output = ctx.obj
@@ -56,7 +58,7 @@ def ablate(
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens to generate at most.")] = 16,
     out: Annotated[Path | None, typer.Option(help="Keep results, plots, commitments and proofs here.")] = None,
 ) -> None:
-    """Prove the same answer under several configurations, and compare what it takes."""
+    """Compare configurations. Each proves the same answer."""
     from zkcore import ablation
     from zkcore.report import machine
     from zkcore.report.tables import summary_table

@@ -43,17 +43,17 @@ class Source:
 
 
 def find(what: str, config: Config | None, text: str | None) -> Source:
-    """`text`: to calibrate a checkpoint with; None: its scales are assumed."""
+    """`config`: None is a commitment's own, or the defaults. `text`: to calibrate a checkpoint with; None: scales are
+    assumed."""
     path = Path(what)
-    file = path / "public.zkc" if path.is_dir() else path
+    file = path / public.NAME if path.is_dir() else path
     alone = path.name == checkpoint.CONFIG
     if file.is_file() and not alone:
         if config is not None:
             raise UsageError(f"{what}: a commitment says how it was made; leave --config out")
         model = public.load(file)
         return Source(what, model.setup, False, len(model.tokenizer))
-    if config is None:
-        raise UsageError(f"{what}: --config says what is proved how; only a commitment does without it")
+    config = config or Config()
     if alone:
         return Source(what, _assumed(checkpoint.load_config(path.parent), config), True)
     if path.is_dir():

@@ -40,6 +40,10 @@ def plain(value: object) -> Text:
     return Text(printable(value if isinstance(value, str) else _inline(value)))
 
 
+def counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def count(value: int) -> Text:
     """Three digits of a large number of operations."""
     for unit, power in (("T", 12), ("G", 9), ("M", 6), ("k", 3)):
@@ -64,6 +68,7 @@ def _inner(value: object) -> str:
 def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     table = Table(title=plain(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_header=any(head))
     table.collapse_padding, table.pad_edge = True, False
+    table.min_width = min(len(title), 80)  # a title is not broken for a narrow table
     cells = [[plain(v) for v in row] for row in rows]
     for i, name in enumerate(head):
         numbers = all(row[i].justify == "right" or not row[i].plain for row in cells if i < len(row))

@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from zkcore.errors import UsageError
 from zkcore.prover import Owner
+from zkcore.public import NAME
 from zkcore.serve import messages
 from zkcore.serve.answers import DONE, FAILED, Answers, QueueFull
 from zkcore.serve.chat import ChatTemplate
@@ -108,7 +109,7 @@ def _routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/commitment")
     def commitment() -> Response:
-        return FileResponse(service.settings.commitment / "public.zkc", media_type="application/octet-stream")
+        return FileResponse(service.settings.commitment / NAME, media_type="application/octet-stream")
 
     @app.get("/v1/proofs/{name}")
     def proof(name: str) -> Response:
