@@ -1,8 +1,9 @@
 """What strategies gain, on models that a CPU proves in moments, and what they do not.
 
-    python benchmarks/strategies.py [depth] [groups] [accumulate] [ablation] [--out benchmarks/results]
+    python benchmarks/strategies.py [depth] [memory] [groups] [accumulate] [ablation] [--out benchmarks/results]
 
 depth       proof bytes and verifier time against the number of layers: layer by layer, folded
+memory      the most memory a prover takes against the number of layers, with one tree and with several
 groups      grouped-query attention against repeated heads, at the ratios of published models
 accumulate  answers that leave their opening to a settlement against complete ones, by row width
 ablation    the configurations that ship, some with the other lookup argument, on the example model and on one made of
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import shutil
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +30,7 @@ from common import ROOT, save
 
 from zkcore import api
 from zkcore.commitment.hyrax import Hyrax
-from zkcore.config import StrategyConfig
+from zkcore.config import StrategyConfig, parse
 from zkcore.errors import NotSettled
 from zkcore.plugins import build_registry
 from zkcore.report.tables import console
@@ -40,6 +43,17 @@ WIDE = Setup(hiding=True, scheme=Hyrax(11))
 DEPTHS, REPEAT = (4, 8, 16, 32), 3
 RATIOS = {"64/8": (64, 8), "32/8": (32, 8), "128/8": (128, 8), "MQA": (32, 1)}
 WIDTHS, ANSWERS = (11, 14, 16), 2
+MEMORY_DEPTHS = (4, 8, 16)
+MEMORY_SHAPE = {
+    "model_type": "llama",
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "vocab_size": 512,
+    "max_position_embeddings": 256,
+    "rms_norm_eps": 1e-5,
+}
 SHIPPED = (
     "default",
     "each_layer",
@@ -106,6 +120,38 @@ def slopes(rows: Sequence[Row]) -> Row:
             out[f"{name}: {what}, per layer"] = round((values[-1] - values[0]) / (DEPTHS[-1] - DEPTHS[0]), 5)
             out[f"{name}: {what}, {DEPTHS[-1]} layers over {DEPTHS[0]}"] = round(values[-1] / values[0], 3)
     return out
+
+
+def memory() -> Iterator[Row]:
+    """Each in a process of its own: the most that a process took cannot be taken back."""
+    trees = {"batching": "layer_trees", "tree_layers": 1}
+    arms = [("per_layer", {}), ("per_layer", trees), ("folding", {}), ("folding", trees), ("folding", trees, 1)]
+    for name, batching, *limit in arms:
+        for layers in MEMORY_DEPTHS:
+            config = {"strategy": {"name": name, **batching}, "memory_limit": limit[0] if limit else None}
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                row = pool.submit(_memory_of, config, layers).result()
+            asked = {
+                "strategy": name,
+                "batching": batching.get("batching", "one"),
+                "memory_limit, GiB": config["memory_limit"],
+            }
+            yield {**asked, "layers": layers, **row}
+
+
+def _memory_of(choice: dict[str, Any], layers: int) -> Row:
+    """`idle`: with torch and the model, before anything is committed or proved."""
+    from zkcore.bench import e2e, synthetic
+    from zkcore.report.progress import QuietReporter, peak_memory
+
+    synthetic.SHAPES = {"small": {**MEMORY_SHAPE, "num_hidden_layers": layers}}
+    plugins = ["folding"] if choice["strategy"]["name"] == "folding" else []
+    content = {**choice, "plugins": plugins, "device": "cpu", "model": {"table_bits": 12, "activation_bits": 14}}
+    idle = peak_memory()
+    with TemporaryDirectory(prefix="zkcore-bench-") as place:
+        config = parse(content, "benchmark")
+        done = e2e.run("small", 64, None, config, Path(place), api.cache_dir(), QuietReporter())
+    return {"proof bytes": done.proof_bytes, "idle, MiB": idle >> 20, "peak, MiB": done.memory >> 20}
 
 
 def groups() -> Iterator[Row]:
@@ -224,6 +270,7 @@ def grouped(model: Path, place: Path) -> Path:
 
 SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "depth": depth,
+    "memory": memory,
     "groups": groups,
     "accumulate": accumulate,
     "ablation": ablation,
