@@ -16,7 +16,7 @@ SIZES = {
     "blind": range(3, 4),
     "unit": range(3, 4),
     "tensor": range(3, 21),
-    "wide": range(3, 17),
+    "wide": range(3, 19),
 }
 TARGET = Path(__file__).parent.parent / "zkcore" / "field" / "generator_digests.json"
 

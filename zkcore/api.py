@@ -179,7 +179,11 @@ def check(
         data = files.read(Path(settlement), "settlement")
         reporter.stage("settlement")
         settled = judge(model, data, cache_dir())
-    done = [verifier.verify(model, a, expected, cache_dir(), reporter.stage, settled=settled) for a in answers]
+    certified = verifier.certify(model, cache_dir(), reporter.stage) if len(answers) > 1 else None
+    done = [
+        verifier.verify(model, a, expected, cache_dir(), reporter.stage, settled=settled, certified=certified)
+        for a in answers
+    ]
     reporter.close()
     return [_accepted(model, d, reporter.stages) for d in done]
 

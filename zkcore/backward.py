@@ -31,7 +31,9 @@ from zkcore.transcript.transcript import Transcript
 Work = dict[str, int]
 
 
-SMALL, LARGE = 16, 26  # variables: claims on smaller outputs are always merged, on larger ones never
+LARGE = 26  # variables: claims on outputs of so many are never merged
+SET = 9  # rounds that a set of claims on an einsum's output is worth: below, claims are merged
+AT_ONCE = 8  # sets that enter one sumcheck
 
 
 @dataclass
@@ -146,18 +148,16 @@ def _array(session: Session, name: str) -> Array:
 
 
 def _reduce(session: Session, relation: Relation, claims: Sequence[Claim]) -> None:
-    """Several claims become one; on large outputs only those that do not fit into one sumcheck, and only where that is
-    less work than each by itself."""
+    """Claims go through an einsum together. A set of its own costs claims on the factors, merging costs rounds."""
     if relation.kind != "einsum":
         _reduce_linear(session, relation, merge(session, claims))
         return
     variables = total_vars(session.system.tensors[claims[0].tensor].shape)
-    groups = einsum.together(session.system, relation, claims) if variables >= SMALL else [list(claims)]
-    apart = (len(groups) - 1) * einsum.rounds(session.system, relation)
-    if variables < SMALL or (variables < LARGE and apart > variables):
-        groups = [[merge(session, claims)]]
-    for own in groups:
-        einsum.reduce(session, relation, own)
+    sets = einsum.together(session.system, relation, claims)
+    if variables < min(LARGE, SET * (len(sets) - 1)):
+        sets = [[merge(session, claims)]]
+    for start in range(0, len(sets), AT_ONCE):
+        einsum.reduce(session, relation, sets[start : start + AT_ONCE])
 
 
 def _reduce_linear(session: Session, relation: Relation, claim: Claim) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from zkcore.settlement import Entry, Settled
 from zkcore.setup import toolbox
 from zkcore.statement import COMPLETE, DEFERRED, Statement, digest
 from zkcore.transcript.channel import VerifierChannel
-from zkcore.transcript.transcript import Transcript
+from zkcore.transcript.equations import Equations
+from zkcore.transcript.transcript import Toolbox, Transcript
 
-RANGES = "weight ranges"  # a stage
+RANGES, EQUATIONS = "weight ranges", "equations"  # stages
 GIVEN = "accepted given a settled accumulator"
 
 
@@ -30,6 +31,14 @@ class Expected:
     prompt: str | None = None
     text: str | None = None
     nonce: bytes = b""
+
+
+@dataclass(frozen=True)
+class Certified:
+    """The weights of `commitment`, this very object, lie in their intervals: checked. Only `certify` makes one."""
+
+    commitment: PublicFile
+    work: dict[str, Work]
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,12 @@ def verify(
     progress: Progress = silent,
     *,
     settled: Settled | None = None,
+    certified: Certified | None = None,
 ) -> Accepted:
     """The accepted statement, or ProofRejected. An answer that was proved for an accumulator is accepted if it is
-    `settled`; without, NotSettled."""
-    found = examine(commitment, proof, expected, cache_dir, progress)
+    `settled`; without, NotSettled. `certified`: the model's ranges were checked before, once for many answers; else
+    they are checked together with this one."""
+    found = examine(commitment, proof, expected, cache_dir, progress, certified)
     if found.open is None and settled is not None:
         raise UsageError("the answer's proof is complete, it is in no settlement: verify it without one")
     if found.open is not None:
@@ -71,33 +82,65 @@ def verify(
 
 
 def examine(
-    commitment: PublicFile, proof: bytes, expected: Expected, cache_dir: Path | None, progress: Progress = silent
+    commitment: PublicFile,
+    proof: bytes,
+    expected: Expected,
+    cache_dir: Path | None,
+    progress: Progress = silent,
+    certified: Certified | None = None,
 ) -> Examined:
     """All of an answer's proof but what it left to a settlement; raises ProofRejected."""
+    if certified is not None and certified.commitment is not commitment:
+        raise TypeError("the ranges of another commitment were checked")
     try:
         container = files.unpack(proof, files.PROOF_MAGIC, "proof")
     except FormatError as e:
         raise ProofRejected("malformed proof file", str(e)) from None
     sequence = _sequence(container.header, commitment)
     _expect(commitment, sequence, container.header, expected)
-    ranges = check_certificate(commitment, cache_dir, progress)
-    setup = commitment.setup
+    setup, tools = commitment.setup, _gathering(cache_dir)
+    work = {} if certified else {RANGES: check_certificate(commitment, tools, progress)}
     system = commitment.system(sequence)
     statement = commitment.answer(sequence, system, expected.nonce, container.header["opening"])
     channel = VerifierChannel(container.body)
-    t = Transcript(channel, toolbox(cache_dir), statement.encode(), hiding=setup.parts.config.zero_knowledge)
+    t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     driver = setup.parts.driver(setup.adopt(t, commitment.rows), progress, defer=statement.opening == DEFERRED)
     driver.run(system, t, None)
+    work |= {**driver.work, EQUATIONS: _decide(tools, progress)}
     left = Entry(digest(proof), driver.pending.instance()) if driver.pending else None
-    return Examined(statement, {RANGES: ranges, **driver.work}, left)
+    return Examined(statement, work, left)
 
 
-def check_certificate(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> Work:
-    """The weights lie in their intervals: proved once, by the owner, in the commitment file. Returns what it took."""
+def certify(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> Certified:
+    """Check a model's ranges by themselves, for the answers to come; raises ProofRejected."""
+    tools = _gathering(cache_dir)
+    work = {RANGES: check_certificate(commitment, tools, progress)}
+    return Certified(commitment, {**work, EQUATIONS: _decide(tools, progress)})
+
+
+def _gathering(cache_dir: Path | None) -> Toolbox:
+    """The certificate and the answer speak of the same rows and generators: their group equations become one."""
+    tools = toolbox(cache_dir)
+    return replace(tools, together=Equations(tools.kernels, tools.generators))
+
+
+def _decide(tools: Toolbox, progress: Progress) -> Work:
+    """Without it nothing is accepted that hangs on a commitment."""
+    progress(EQUATIONS)
+    before = tools.kernels.counters()
+    if tools.together is None:
+        raise TypeError("nothing was gathered")
+    tools.together.decide()
+    return {"bytes": 0, "hashed_bytes": 0, **{k: n - before[k] for k, n in tools.kernels.counters().items()}}
+
+
+def check_certificate(commitment: PublicFile, tools: Toolbox, progress: Progress = silent) -> Work:
+    """The weights lie in their intervals: proved once, by the owner, in the commitment file. Returns what it took. If
+    `tools` gather group equations, these are not decided here."""
     setup = commitment.setup
     progress(RANGES)
     channel = VerifierChannel(commitment.certificate)
-    t = Transcript(channel, toolbox(cache_dir), commitment.statement.ranges(), hiding=setup.parts.config.zero_knowledge)
+    t = Transcript(channel, tools, commitment.statement.ranges(), hiding=setup.parts.config.zero_knowledge)
     driver = setup.parts.driver(setup.adopt(t, commitment.rows), within(progress, RANGES))
     driver.run(building(setup.certificate), t, None)
     return dict(sum((Counter(w) for w in driver.work.values()), Counter()))

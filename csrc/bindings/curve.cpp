@@ -176,35 +176,42 @@ PointsOut py_msm(const py::array& points, const py::array& scalars) {
   return compute(new_point(), [&](Affine* out) { *out = msm(p.data, s.data, p.size); });
 }
 
+struct RowArguments {
+  PointArray generators;
+  Column rows;
+  size_t count, width;
+  ScalarArray blinds;
+};
+
+// What every verb that commits to rows is given.
+RowArguments row_arguments(const py::array& generators, const py::array& rows, const py::array& blinds,
+                           const FixedBase& blinder) {
+  const RowArguments a = {points_of(generators, "generators"), rows_of(rows, "rows"),
+                          static_cast<size_t>(rows.shape(0)), static_cast<size_t>(rows.shape(1)),
+                          scalars_of(blinds, "blinds")};
+  if (a.generators.size < a.width) fail("generators: fewer than the width of the rows");
+  if (a.blinds.size != a.count) fail("blinds: one is needed for every row");
+  if (blinder.bases() == 0) fail("blinder: has no base");
+  return a;
+}
+
 PointsOut py_commit_rows(const py::array& generators, const py::array& rows, const py::array& blinds,
                          const FixedBase& blinder) {
-  const PointArray g = points_of(generators, "generators");
-  const Column values = rows_of(rows, "rows");
-  const ScalarArray b = scalars_of(blinds, "blinds");
-  const size_t n = static_cast<size_t>(rows.shape(0));
-  const size_t width = static_cast<size_t>(rows.shape(1));
-  if (g.size < width) fail("generators: fewer than the width of the rows");
-  if (b.size != n) fail("blinds: one is needed for every row");
-  if (blinder.bases() == 0) fail("blinder: has no base");
-  return compute(new_points(n),
-                 [&](Affine* out) { commit_rows(g.data, values, n, width, b.data, blinder, out); });
+  const RowArguments a = row_arguments(generators, rows, blinds, blinder);
+  return compute(new_points(a.count), [&](Affine* out) {
+    commit_rows(a.generators.data, a.rows, a.count, a.width, a.blinds.data, blinder, out);
+  });
 }
 
 PointsOut py_commit_ternary(const py::array& generators, const py::array& rows, const py::array& blinds,
                             const FixedBase& blinder) {
-  const PointArray g = points_of(generators, "generators");
-  const Column values = rows_of(rows, "rows");
-  if (values.type != ColumnType::kInt8) throw py::type_error("rows: expected int8");
-  const auto* entries = static_cast<const int8_t*>(values.data);
-  const ScalarArray b = scalars_of(blinds, "blinds");
-  const size_t n = static_cast<size_t>(rows.shape(0));
-  const size_t width = static_cast<size_t>(rows.shape(1));
-  if (g.size < width) fail("generators: fewer than the width of the rows");
-  if (b.size != n) fail("blinds: one is needed for every row");
-  if (blinder.bases() == 0) fail("blinder: has no base");
-  if (!is_ternary(entries, values.size)) fail("rows: an entry is not -1, 0 or 1");
-  return compute(new_points(n),
-                 [&](Affine* out) { commit_ternary(g.data, entries, n, width, b.data, blinder, out); });
+  const RowArguments a = row_arguments(generators, rows, blinds, blinder);
+  if (a.rows.type != ColumnType::kInt8) throw py::type_error("rows: expected int8");
+  const auto* entries = static_cast<const int8_t*>(a.rows.data);
+  if (!is_ternary(entries, a.rows.size)) fail("rows: an entry is not -1, 0 or 1");
+  return compute(new_points(a.count), [&](Affine* out) {
+    commit_ternary(a.generators.data, entries, a.count, a.width, a.blinds.data, blinder, out);
+  });
 }
 
 PointsOut py_fold_points(const py::array& points, const py::array& weights) {

@@ -79,5 +79,5 @@ def test_nor_does_the_range_proof_accept_another_configuration(arms: dict[str, A
     for pair, own, other in _pairs(arms):
         setup = replace(own.owner.public.setup, parts=other.owner.public.setup.parts)
         with pytest.raises(ProofRejected):
-            verifier.check_certificate(replace(own.owner.public, setup=setup), api.cache_dir())
+            verifier.certify(replace(own.owner.public, setup=setup), api.cache_dir())
             pytest.fail(pair)

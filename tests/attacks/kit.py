@@ -166,7 +166,7 @@ class CheatWire(Wire):
     def settle(self) -> None:
         pool = KERNELS.decode(b"".join(self._encoded))
         for guard, c in self._equations:
-            points = [pool[refs] for refs, _ in c.received] + [p for p, _ in c.known]
+            points = [pool[refs] for refs, _ in c.received] + [TOOLS.generators.take(p, len(s)) for p, s in c.known]
             scalars = [s for _, s in c.received] + [s for _, s in c.known]
             gap = self.cheat.gap[guard] = KERNELS.msm(np.concatenate(points), np.concatenate(scalars)).reshape(1, 12)
             if gap.any():

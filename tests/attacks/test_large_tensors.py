@@ -25,7 +25,7 @@ SHAPE = (3, 5)  # boxes: 2 + 1 by 4 + 1
 @pytest.fixture(autouse=True)
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boxes, "WORTHWHILE", 1)
-    monkeypatch.setattr(backward, "SMALL", 0)
+    monkeypatch.setattr(backward, "SET", 0)
 
 
 # --- boxes ---
@@ -101,6 +101,37 @@ def test_claims_that_contradict_each_other(hiding: bool, frozen: bool, monkeypat
         freeze_challenge(monkeypatch, "claims", 1)
     forged = products().forge({at: add(*d) for at, d in CONTRADICTION}, hiding)
     assert bool(products().rejection(forged.proof, hiding)) != frozen
+
+
+def test_claims_at_different_places_are_one_sumcheck_side_by_side() -> None:
+    order = symmetric().forge().t.order
+    assert order.count("? claims") == 1
+    assert "? merge" not in order
+    at = order.index("? claims")
+    assert order[:at].count("> evaluations") == 2, "both claims' values were absorbed"
+    assert order[at:].count("> evaluations") == 1, "and the factors' values cross together"
+
+
+@MODES
+@pytest.mark.parametrize("frozen", [True, False], ids=["foreknown", "drawn"])
+def test_claims_side_by_side_that_contradict_each_other(
+    hiding: bool, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if frozen:
+        freeze_challenge(monkeypatch, "claims", 1)
+    forged = symmetric().forge({at: add(*d) for at, d in CONTRADICTION}, hiding)
+    assert bool(symmetric().rejection(forged.proof, hiding)) != frozen
+
+
+@MODES
+def test_what_is_true_and_false_side_by_side(hiding: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not symmetric().rejection(symmetric().forge(hiding=hiding).proof, hiding)
+    assert symmetric(5).rejection(symmetric(5).forge(hiding=hiding).proof, hiding)
+    for told in (add(1, 0), add(0, 1)):  # of either set alone
+        assert symmetric().rejection(symmetric().forge({("evaluations", 2): told}, hiding).proof, hiding)
+    monkeypatch.setattr(backward, "AT_ONCE", 1)  # one set a sumcheck: another proof
+    assert symmetric().forge().t.order.count("> evaluations") == 4
+    assert not symmetric().rejection(symmetric().forge(hiding=hiding).proof, hiding)
 
 
 @MODES

@@ -638,7 +638,7 @@ def product(t: Transcript, value: int, attack: str = "", known: int = 0) -> None
     if rows.blinds is not None:
         secret = scalars(SECRET), KERNELS.to_scalars(rows.blinds)[0]
     commitment = Combination([(rows.refs, scalars([1]))])
-    instance = inner_product.Instance(tensor, unit, scalars(WEIGHTS), commitment, value, secret)
+    instance = inner_product.Instance((("tensor", 4),), "message", scalars(WEIGHTS), commitment, value, secret)
     inner_product.prove(wire, "test", instance)
     t.finish()
 

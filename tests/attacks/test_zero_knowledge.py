@@ -320,7 +320,7 @@ class Simulator:
         channel, was = self.channel, self.channel.making
         channel.making = True
         c, crosses, challenges = wire.challenge(f"{label} scale"), [], []
-        for _ in range(len(instance.generators).bit_length() - 1):
+        for _ in range(instance.rounds):
             crosses.append(wire.points(f"{label} halving", 2, lambda: KERNELS.decode(channel.points(2))))
             x = wire.challenge(f"{label} halving")
             challenges.append((x, pow(x, -1, MODULUS)))
@@ -329,7 +329,7 @@ class Simulator:
         equation = inner_product._equation(wire, instance, (c, e, z, z_blind), np.array([0]), crosses, challenges)
         [*received, last] = equation.received  # the announcement leads the last group, with factor -1
         received.append((last[0][1:], last[1][1:]))
-        points = [pool[refs] for refs, _ in received] + [p for p, _ in equation.known]
+        points = [pool[refs] for refs, _ in received] + [TOOLS.generators.take(p, len(s)) for p, s in equation.known]
         factors = [s for _, s in received] + [s for _, s in equation.known]
         announced = KERNELS.msm(np.concatenate(points), np.concatenate(factors)).reshape(1, 12)
         wire.points(f"{label} announcement", 1, lambda: announced)

@@ -279,7 +279,7 @@ def test_an_owner_of_an_impossible_model(tiny: Place, files: tuple[File, File], 
     tools = committer.toolbox(api.cache_dir())
     certificate = committer._certificate(lying.setup, tools, statement, lying.rows, owner.secrets, arranged)
     data = data[: len(data) - len(lying.certificate)] + certificate
-    verifier.check_certificate(public.parse(data), api.cache_dir())
+    verifier.certify(public.parse(data), api.cache_dir())
     refused(lambda: verify(data, answer.pack(), tiny.nonce), ZkcoreError)
 
 

@@ -197,7 +197,7 @@ def test_rows_and_range_proof_of_another_model(tiny: Place, other: Place) -> Non
         "certificate": ours.pack(body=b"".join({**parts, "certificate": foreign.certificate}.values())),
     }
     for data in swapped.values():
-        refused(lambda data=data: verifier.check_certificate(public.parse(data), api.cache_dir()), ProofRejected)  # type: ignore[misc]
+        refused(lambda data=data: verifier.certify(public.parse(data), api.cache_dir()), ProofRejected)  # type: ignore[misc]
     with pytest.raises(ProofRejected):
         judge(tiny, public.parse(swapped["rows"]))
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test_transcript_bytes.py"
+EQUATIONS, LARGE = "tests/attacks/test_equations.py", "tests/attacks/test_large_tensors.py"
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
 SOUNDNESS = "tests/unit/test_soundness.py"
 TRANSCRIPT, CLAIM = "tests/unit/test_transcript.py", "tests/unit/test_claim.py"
@@ -104,10 +105,16 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "einsum check": mutant(
         "subprotocols/einsum",
-        "session.t.require_product([weight, *values], final, relation.name)",
-        "session.t.require_product([weight, *values, 0], final * 0, relation.name)",
+        "session.t.require_product(factors[-1], final, relation.name)",
+        "session.t.require_product([*factors[-1], 0], final * 0, relation.name)",
         ATTACKS,
         f"{GUARD} and accumulator",
+    ),
+    "sets of claims alike": mutant(
+        "subprotocols/einsum", 'return session.t.challenge("claims")', "return 1", LARGE, "side_by_side"
+    ),
+    "sets of claims but the last": mutant(
+        "subprotocols/einsum", "for product in factors[:-1]:", "for product in factors[:0]:", LARGE, "side_by_side"
     ),
     "einsum indicator": mutant(
         "subprotocols/einsum", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"
@@ -460,10 +467,24 @@ MUTANTS: dict[str, Mutant] = {
         ATTACKS,
         f"{GUARD} and weight",
     ),
+    "equations are decided": mutant("transcript/equations", "if not stated:", "if stated:", EQUATIONS, ""),
+    "coefficients of equations": mutant(
+        "transcript/equations", 'sponge.challenge("equation")', "1", EQUATIONS, "cancel"
+    ),
+    "coefficients bind every transcript": mutant(
+        "transcript/equations", 'sponge.absorb("transcript", side.state)', "None", EQUATIONS, "depend"
+    ),
+    "points of equations are checked": mutant(
+        "transcript/equations",
+        "raise ProofRejected(",
+        "return print(",
+        EQUATIONS,
+        "points",
+    ),
     "value of an inner product": mutant(
         "transcript/inner_product", "unit_scalar -= e * c * instance.value", "pass", ATTACKS, "test_inner_product"
     ),
-    "tensors' own generators": mutant("commitment/hyrax", 'take("tensor"', 'take("message"', ATTACKS, "of_their_own"),
+    "tensors' own generators": mutant("commitment/hyrax", "TENSOR, 1 <<", "MESSAGE, 1 <<", ATTACKS, "of_their_own"),
     "dead messages": mutant("transcript/transcript", "if dead:", "if False:", TRANSCRIPT, "dead"),
     "seal": mutant("transcript/transcript", "        if self._finished:", "        if False:", TRANSCRIPT, "seals"),
     "prover's refusal": mutant("transcript/channel", "raise WitnessError(guard)", "return", TRANSCRIPT, "refuses"),

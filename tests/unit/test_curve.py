@@ -291,6 +291,26 @@ def test_decode_accepts_what_all_accept(point: ark.G1Point, flips: list[int]) ->
         assert engine.encode(engine.decode(data)) == data
 
 
+def test_many_points_are_checked_together() -> None:
+    """From 512 on the subgroup is checked for all at once; whatever is outside is named, though its sum be inside."""
+    data = bytearray(engine.encode(ARRAY) * 3)
+    before = _engine.curve_counters()["group_adds"]
+    assert np.array_equal(engine.decode(bytes(data)), np.concatenate([ARRAY] * 3))
+    assert _engine.curve_counters()["group_adds"] - before < 136 * 720
+    for point in torsion_points():
+        x, y = (int(c) for c in normalize(point))
+        if accepted(compress(x, y)):
+            continue
+        outside = bytes(data)
+        for at, root in ((301, y), (512, Q - y)):
+            outside = outside[: 48 * at] + compress(x, root) + outside[48 * at + 48 :]
+        with pytest.raises(ValueError, match="point 301: not in the prime-order subgroup"):
+            engine.decode(outside)
+        with pytest.raises(ValueError, match="point 17: not in compressed form"):
+            engine.decode(outside[: 48 * 17] + bytes(48) + outside[48 * 18 :])
+    assert engine.decode(bytes(data) + INFINITY * 9).shape == (729, 12)
+
+
 def test_decode_nothing() -> None:
     assert engine.decode(b"").shape == (0, 12)
     assert engine.encode(np.zeros((0, 12), np.uint64)) == b""

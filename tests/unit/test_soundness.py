@@ -24,20 +24,21 @@ def stated(case: Case, hiding: bool = False) -> dict[str, tuple[int, int]]:
 
 OPENING = (1 + LOG_WIDTH, 1 + 2 * LOG_WIDTH)  # of two claims
 PRODUCT = (LOG_WIDTH + 2, 4 * LOG_WIDTH + 2)
+EQUATIONS = {"equations": (1, 1)}
 
 
 def test_a_lookup_by_hand() -> None:
     """Four numbers in a table of four rows: eight fractions of one column, so eight leaves and a tree of three layers,
     whose sumchecks have 0, 1 and 2 rounds of degree 3."""
     tree = {"fraction tree": (6, 6), "sumcheck": (3, 9)}
-    assert stated(ranged()) == {"lookup": (2, 8 + 8), **tree, "opening": OPENING, "inner product": PRODUCT}
+    assert stated(ranged()) == {"lookup": (2, 8 + 8), **tree, "opening": OPENING, "inner product": PRODUCT, **EQUATIONS}
 
 
 def test_a_product_by_hand() -> None:
     """[3, 2] x [2, 2]: a zero check of 2 + 1 variables, one summed variable of degree 2, one claim to open."""
     found = stated(matmul())
     opening = (LOG_WIDTH, 2 * LOG_WIDTH)
-    assert found == {"zero": (3, 3), "sumcheck": (1, 2), "opening": opening, "inner product": PRODUCT}
+    assert found == {"zero": (3, 3), "sumcheck": (1, 2), "opening": opening, "inner product": PRODUCT, **EQUATIONS}
 
 
 def test_a_merge_by_hand() -> None:
@@ -89,4 +90,6 @@ def test_every_challenge_has_an_error(case: object, hiding: bool) -> None:
     """What is drawn and what is stated agree in number: no challenge is forgotten."""
     made = case()  # type: ignore[operator]
     t = made.forge(hiding=hiding).t
-    assert sum(len(v) for v in t.drawn.values()) == sum(e.times for e in t.stated_errors)
+    own = [e for e in t.stated_errors if e.term != "equations"]  # the last one: coefficients of the group equations
+    assert len(t.stated_errors) == len(own) + 1
+    assert sum(len(v) for v in t.drawn.values()) == sum(e.times for e in own)

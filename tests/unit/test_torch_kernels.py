@@ -28,7 +28,7 @@ HERE = TorchSpace(torch.device("cpu"))
 def test_the_same_proof_whatever_holds_the_arrays(kind: str, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if cut:  # as large tensors are
         monkeypatch.setattr(boxes, "WORTHWHILE", 1)
-        monkeypatch.setattr(backward, "SMALL", 0)
+        monkeypatch.setattr(backward, "SET", 0)
         monkeypatch.setattr(backward, "LARGE", 5)
         monkeypatch.setattr(hyrax, "POINTS", 7)
     model, strategy, argument = small(kind)

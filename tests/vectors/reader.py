@@ -72,7 +72,7 @@ def answer_statement(model: bytes, header: dict[str, Any], system: bytes) -> byt
 # --- transcript -------------------------------------------------------------------------------------------------------
 class Transcript:
     def __init__(self, hiding: bool, statement: bytes) -> None:
-        self.state = b"zkcore/1"
+        self.state = b"zkcore/2"
         self.absorb("mode", b"hiding" if hiding else b"clear")
         self.absorb("statement", statement)
 

@@ -29,7 +29,7 @@ from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, FieldArray
 from zkcore.polynomial.point import Point
 from zkcore.transcript.transcript import Transcript
-from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, Combination, Refs, Rows, Wire
+from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, TENSOR, Combination, Refs, Rows, Wire
 
 _NO_REFS = np.zeros(0, dtype=np.int64)
 
@@ -90,7 +90,7 @@ class Pending:
         wire, secret = self.wire, self.secret
         if secret is None:
             return wire.evaluate(self.commitment)
-        rows, bases = secret.rows(wire), wire.generators.take("tensor", len(secret.vector))
+        rows, bases = secret.rows(wire), wire.generators.take(TENSOR, len(secret.vector))
         if rows.inside is None or rows.blinds is None:
             raise TypeError("the prover must know what it puts off")
         row = rows.inside.reshape(1, -1, 4)

@@ -29,7 +29,7 @@ from zkcore.transcript import inner_product
 from zkcore.transcript.rounds import run_rounds, weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
-from zkcore.transcript.wire import POINT_BYTES, Combination, Rows
+from zkcore.transcript.wire import MESSAGE, POINT_BYTES, TENSOR, Combination, Rows
 
 AT_ONCE = 16  # folded tensors that are held at a time
 POINTS = 512  # column points of one sumcheck: each is two vectors as wide as a row
@@ -55,7 +55,7 @@ class Hyrax:
         self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
     ) -> Commitment:
         layout, wire = Layout(shape, self.log_width), t.wire()
-        bases = wire.generators.take("tensor", 1 << self.log_width)
+        bases = wire.generators.take(TENSOR, 1 << self.log_width)
         inside = narrow(t.kernels.space.own(make())) if t.proving else None
         rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_known(inside)), ternary)
         return Commitment(layout, replace(rows, inside=inside))
@@ -167,9 +167,8 @@ class Hyrax:
     def _inner_product(self, t: Transcript, left: _Reduced) -> None:
         """<vector, eq(point)> = value inside the commitment; the value is pinned, not shown."""
         wire, pin = t.wire(), t.pin(left.value)
-        bases = wire.generators.take("tensor", 1 << self.log_width)
-        weights = t.kernels.eq_table(left.point)
-        instance = inner_product.Instance(bases, wire.message_bases[:1], weights, left.commitment, pin, left.secret)
+        bases, weights = ((TENSOR, 1 << self.log_width),), t.kernels.eq_table(left.point)
+        instance = inner_product.Instance(bases, MESSAGE, weights, left.commitment, pin, left.secret)
         inner_product.prove(wire, "opening", instance)
 
 

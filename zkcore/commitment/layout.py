@@ -26,7 +26,7 @@ class Layout:
     shape: tuple[int, ...]
     log_width: int
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """log2 of the entries of one of this tensor's rows."""
         return min(self.log_width, total_vars(self.shape))

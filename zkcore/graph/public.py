@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from zkcore.claim import Place
 from zkcore.errors import GraphError
 from zkcore.field.kernels import MODULUS
-from zkcore.polynomial.point import Point, box, eq, index_point, join, less_than, num_vars, paired_box, paired_less_than
+from zkcore.polynomial.point import Point, box, eq, index_point, join, less_than, num_vars, paired_box
 
 Integers = NDArray[np.int64]
 NO_NORMS: Mapping[tuple[int, ...], int] = {}
@@ -92,15 +94,9 @@ class OneHot:
 
     def evaluate(self, place: Place) -> int | None:
         """sum over rows of eq(row) eq(column)."""
-        rows, total = _eq_values(self.outer, place[:-1]), 0
-        column, variables = place[-1], num_vars(self.width)
-        known: dict[int, int] = {}
-        for weight, i in zip(rows, self.index, strict=True):
-            if i >= 0:
-                if i not in known:
-                    known[i] = eq(index_point(i, variables), column)
-                total += weight * known[i]
-        return total % MODULUS
+        rows, column, variables = _eq_values(self.outer, place[:-1]), place[-1], num_vars(self.width)
+        known = {i: eq(index_point(i, variables), column) if i >= 0 else 0 for i in set(self.index)}
+        return _dot(rows, [known[i] for i in self.index])
 
     def paired(self, place: Place, other: Place) -> int | None:
         return None
@@ -194,7 +190,12 @@ class CausalTiles:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self.pairs), self.tile, self.tile)
+        return (self.tiles * (self.tiles + 1) // 2, self.tile, self.tile)
+
+    @property
+    def _diagonal(self) -> list[int]:
+        """Where I = J among the pairs."""
+        return [i * (i + 3) // 2 for i in range(self.tiles)]
 
     def array(self) -> Integers:
         full = np.ones((self.tile, self.tile), dtype=np.int64)
@@ -202,16 +203,15 @@ class CausalTiles:
 
     def evaluate(self, place: Place) -> int | None:
         weights = _eq_values(self.shape[:1], place[:1])
-        on = sum(w for w, (i, j) in zip(weights, self.pairs, strict=True) if i == j)
-        off = sum(w for w, (i, j) in zip(weights, self.pairs, strict=True) if i != j)
+        on = sum(weights[i] for i in self._diagonal)
+        off = sum(weights) - on
         square = less_than(place[1], self.tile) * less_than(place[2], self.tile)
         return (on * _lower(self.tile, place[1], place[2]) + off * square) % MODULUS
 
     def paired(self, place: Place, other: Place) -> int | None:
-        weights = zip(_eq_values(self.shape[:1], place[:1]), _eq_values(self.shape[:1], other[:1]), strict=True)
-        on = off = 0
-        for (w, v), (i, j) in zip(weights, self.pairs, strict=True):
-            on, off = (on + w * v, off) if i == j else (on, off + w * v)
+        here, there = _eq_values(self.shape[:1], place[:1]), _eq_values(self.shape[:1], other[:1])
+        on = _dot([here[i] for i in self._diagonal], [there[i] for i in self._diagonal])
+        off = _dot(here, there) - on
         return (
             on * _paired_lower(self.tile, place[1:], other[1:]) + off * paired_box(place[1:], other[1:], self.shape[1:])
         ) % MODULUS
@@ -247,15 +247,17 @@ class Ones:
 @lru_cache(maxsize=64)
 def _lower(tile: int, query: Point, key: Point) -> int:
     """sum over real rows i of eq(i) [j <= i]."""
-    weights = _eq_values((tile,), (query,))
-    return sum(w * less_than(key, i + 1) for i, w in enumerate(weights)) % MODULUS
+    keys = accumulate(_eq_values((tile,), (key,)))
+    return _dot(_eq_values((tile,), (query,)), list(keys))
 
 
 @lru_cache(maxsize=64)
 def _paired_lower(tile: int, place: Place, other: Place) -> int:
     """The extension of eq(place, .) [j <= i] on a tile, at `other`."""
-    rows = zip(_eq_values((tile,), place[:1]), _eq_values((tile,), other[:1]), strict=True)
-    return sum(w * v % MODULUS * paired_less_than(place[1], other[1], i + 1) for i, (w, v) in enumerate(rows)) % MODULUS
+    rows, keys = (
+        _products(_eq_values((tile,), (a,)), _eq_values((tile,), (b,))) for a, b in zip(place, other, strict=True)
+    )
+    return _dot(rows, list(accumulate(keys)))
 
 
 @lru_cache(maxsize=64)
@@ -265,6 +267,16 @@ def _eq_values(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
     for n, point in zip(shape, place, strict=True):
         axis = [1]
         for r in point:
-            axis = [v * f % MODULUS for v in axis for f in (1 - r, r)]
-        out = [a * b % MODULUS for a in out for b in axis[:n]]
+            axis = [half for v in axis for high in [v * r % MODULUS] for half in (v - high, high)]
+        axis = [v % MODULUS for v in axis[:n]]
+        out = [a * b % MODULUS for a in out for b in axis] if len(out) > 1 else axis
     return tuple(out)
+
+
+def _products(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [x * y % MODULUS for x, y in zip(a, b, strict=True)]
+
+
+def _dot(a: Sequence[int], b: Sequence[int]) -> int:
+    total: int = sum(map(operator.mul, a, b))
+    return total % MODULUS

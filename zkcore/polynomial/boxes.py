@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
 
@@ -27,7 +28,7 @@ class Box:
     start: tuple[int, ...]
     size: tuple[int, ...]
 
-    @property
+    @cached_property
     def num_vars(self) -> int:
         return total_vars(self.size)
 

@@ -51,7 +51,11 @@ def index_point(index: int, variables: int) -> Point:
 
 def eq(x: Sequence[int], y: Sequence[int]) -> int:
     """eq(x, y) = prod_i (x_i y_i + (1 - x_i)(1 - y_i)): 1 at x = y, 0 at other Boolean points."""
-    return prod((1 - a - b + 2 * a * b) % MODULUS for a, b in zip(x, y, strict=True)) % MODULUS
+    out = 1
+    for a, b in zip(x, y, strict=True):
+        factor = (b if a else 1 - b) if a in (0, 1) else 1 - a - b + 2 * a * b  # the bits of an index are cheap
+        out = out * factor % MODULUS
+    return out
 
 
 def less_than(point: Sequence[int], size: int) -> int:

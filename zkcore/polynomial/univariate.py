@@ -17,9 +17,10 @@ def _barycentric(degree: int) -> tuple[int, ...]:
 
 
 def lagrange(degree: int, x: int) -> list[int]:
-    """The weights of the values at 0..degree in the value at x, without an inversion."""
+    """The weights of the values at 0..degree in the value at x, without an inversion. Degrees are small: reducing the
+    factors would take longer than it saves."""
     below, above = [1], [1]
     for i in range(degree):
-        below.append(below[-1] * (x - i) % MODULUS)
-        above.append(above[-1] * (x - degree + i) % MODULUS)
+        below.append(below[-1] * (x - i))
+        above.append(above[-1] * (x - degree + i))
     return [w * a * b % MODULUS for w, a, b in zip(_barycentric(degree), below, reversed(above), strict=True)]

@@ -10,6 +10,7 @@ Linear constraints are (0, 0, a). The matrices are never built: they are passes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from zkcore.polynomial.point import Point, eq
 from zkcore.transcript import inner_product
 from zkcore.transcript.rounds import nothing, run_rounds
 from zkcore.transcript.values import Tape, Value
-from zkcore.transcript.wire import Combination, Rows, Wire
+from zkcore.transcript.wire import BLINDER, MESSAGE, UNIT, WIDE, Combination, Rows, Wire
 
 
 @dataclass
@@ -35,14 +36,15 @@ class Grid:
     numbers: list[int | None] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)  # slots of products
 
-    def place(self, position: int, number: int | None) -> Value:
-        self.position.append(position)
-        self.numbers.append(number)
-        return self.tape.slot(number)
+    def place(self, position: int, numbers: Sequence[int | None]) -> list[Value]:
+        """Slots one after the other."""
+        self.position.extend(range(position, position + len(numbers)))
+        self.numbers.extend(numbers)
+        return self.tape.take(numbers)
 
     def auxiliary(self, number: int | None) -> Value:
         self.waiting.append(self.tape.slots)
-        return self.place(-1, number)
+        return self.place(-1, [number])[0]
 
 
 @dataclass
@@ -113,7 +115,7 @@ def _fold(wire: Wire, grid: Grid) -> _Folded:
     k, tape, p = wire.kernels, grid.tape, MODULUS
     width = _error_width(len(tape.products) + len(tape.zeros))
     rows = -(-(len(tape.products) + len(tape.zeros)) // width)
-    bases = wire.generators.take("wide", max(width, tape.slots))
+    bases = wire.generators.take(WIDE, max(width, tape.slots))
     z1 = [v or 0 for v in grid.numbers]
     mask, u2, cross, error = [], 0, [], []
     if wire.proving:
@@ -177,9 +179,9 @@ def _open_rows(wire: Wire, label: str, folded: _Folded, point: Point, width: int
         return [*k.to_scalars(total), blind]
 
     *vector, blind = wire.scalars(label, width + 1, make)
-    bases = k.space.concatenate([wire.generators.take("wide", width), wire.blinder_base])
     negated = k.from_scalars([-v % MODULUS for v in (*vector, blind)])
-    wire.require_group_zero(label, Combination([(rows.refs, s) for s, rows in scalars], [(bases, negated)]))
+    known = wire.multiples(((WIDE, width), (BLINDER, 1)), negated)
+    wire.require_group_zero(label, Combination([(rows.refs, s) for s, rows in scalars], known))
     return k.dot(k.from_scalars(vector), k.eq_table(inner))
 
 
@@ -187,16 +189,16 @@ def _witness(wire: Wire, grid: Grid, folded: _Folded, weights: list[int], claim:
     """Inner sumcheck: sum_y weights(y) z'(y) = claim, over grid positions; then open z' at y."""
     k = wire.kernels
     num_y = (len(grid.refs) * grid.width - 1).bit_length()
-    laid = _table(k, _by_position(grid, weights, 1 << num_y), num_y)
     prover = None
     if wire.proving:
-        z = _table(k, _by_position(grid, folded.z, 1 << num_y), num_y)
+        laid, z = (_table(k, _by_position(grid, v, 1 << num_y), num_y) for v in (weights, folded.z))
         prover = k.sumcheck([laid, z], [(1, (0, 1))], 2)
     wire.error("blind", 3, num_y)  # what a message row may have on the mask's generators enters with eq twice
     y, final = run_rounds(wire.scalars, wire.challenge, claim, num_y, 2, prover)
     [value] = wire.scalars("folded value", 1, (lambda: prover.finals()[1:]) if prover else nothing)
     table = k.eq_table(y)
-    wire.require_equal("matrices", int(final), k.dot(laid, table) * value)  # type: ignore[arg-type]
+    there = k.dot(k.from_scalars(weights), k.space.take(table, grid.position))
+    wire.require_equal("matrices", int(final), there * value)  # type: ignore[arg-type]
     _open_witness(wire, grid, folded, (y, table), value)
 
 
@@ -227,9 +229,8 @@ def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, Fiel
         secret = _pad(k.space.concatenate([row, mask]), size), blind % MODULUS
     refs = np.array(grid.refs, dtype=np.int64)
     commitment = Combination([(refs, selected), (folded.mask_row.refs, k.from_scalars([folded.r]))])
-    bases = k.space.concatenate([wire.message_bases, wire.generators.take("wide", size - grid.width)])
-    unit = wire.generators.take("unit", 1)
-    instance = inner_product.Instance(bases, unit, _pad(weights, size), commitment, value, secret)
+    bases = (MESSAGE, grid.width), (WIDE, size - grid.width)
+    instance = inner_product.Instance(bases, UNIT, _pad(weights, size), commitment, value, secret)
     inner_product.prove(wire, "witness row", instance)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Points
 from zkcore.field.space import contiguous
-from zkcore.transcript.wire import Combination, Refs, Wire
+from zkcore.transcript.wire import BLINDER, Combination, Known, Refs, Wire
 
 FOLD = 8  # generators are folded once eight old ones make a new one: until then scalars carry the challenges
 
@@ -28,12 +28,16 @@ FOLD = 8  # generators are folded once eight old ones make a new one: until then
 class Instance:
     """`commitment`: where a is, as a combination of received points. `value`: public, or (point, its blind)."""
 
-    generators: Points  # [n, 12], n a power of two
-    unit: Points  # [1, 12]: U
+    generators: Known  # n in all, a power of two
+    unit: str  # U is the first generator of this purpose
     weights: FieldArray  # [n, 4]
     commitment: Combination
     value: int | tuple[Refs, int]
     secret: tuple[FieldArray, int] | None  # a and its blind, on the prover
+
+    @property
+    def rounds(self) -> int:
+        return sum(count for _, count in self.generators).bit_length() - 1
 
 
 class _Halving:
@@ -75,12 +79,12 @@ class _Halving:
 def prove(wire: Wire, label: str, instance: Instance) -> None:
     """Both sides. Each halving's equation is of degree 4 in its challenge (times x^2), those before and after the
     halvings are linear. Beside that: finding a relation between the generators."""
-    wire.error("inner product", 4, len(instance.generators).bit_length() - 1)
+    wire.error("inner product", 4, instance.rounds)
     wire.error("inner product", 1, 2)
     c = wire.challenge(f"{label} scale")
-    state, blind = _start(wire.kernels, instance, c)
+    state, blind = _start(wire, instance, c)
     crosses, challenges = [], []
-    for _ in range(len(instance.generators).bit_length() - 1):
+    for _ in range(instance.rounds):
         blinds = _pair(wire)
         ref = wire.points(f"{label} halving", 2, partial(_cross, state, wire, instance, c, blinds))
         x = wire.challenge(f"{label} halving")
@@ -96,16 +100,16 @@ def prove(wire: Wire, label: str, instance: Instance) -> None:
 
 
 def _cross(state: _Halving | None, wire: Wire, instance: Instance, c: int, blinds: tuple[int, int]) -> Points:
-    return _state(state).cross(instance.unit, wire.blinder_base, c, blinds)
+    return _state(state).cross(wire.generators.take(instance.unit, 1), wire.blinder_base, c, blinds)
 
 
-def _start(kernels: Kernels, instance: Instance, c: int) -> tuple[_Halving | None, int]:
+def _start(wire: Wire, instance: Instance, c: int) -> tuple[_Halving | None, int]:
     if instance.secret is None:
         return None, 0
     vector, blind = instance.secret
     if isinstance(instance.value, tuple):
         blind += c * instance.value[1]
-    return _Halving(kernels, instance.generators, vector, instance.weights), blind
+    return _Halving(wire.kernels, wire.bases(instance.generators), vector, instance.weights), blind
 
 
 def _schnorr(
@@ -123,7 +127,7 @@ def _schnorr(
     def announce() -> Points:
         s = _state(state)
         [w] = k.to_scalars(s.weights)
-        bases = k.space.concatenate([s.base(), instance.unit, wire.blinder_base])
+        bases = k.space.concatenate([s.base(), wire.generators.take(instance.unit, 1), wire.blinder_base])
         scalars = k.from_scalars([nonces[0], nonces[0] * c * w % MODULUS, nonces[1]])
         return k.msm(bases, scalars).reshape(1, 12)
 
@@ -149,17 +153,16 @@ def _equation(
     last = _product_table(k, challenges, z)
     unit_scalar = c * k.dot(instance.weights, last) % MODULUS
     received = [(refs, k.combine([(-e % MODULUS, s)], 0, len(s))) for refs, s in instance.commitment.received]
-    known = [(points, k.combine([(-e % MODULUS, s)], 0, len(s))) for points, s in instance.commitment.known]
+    known = [(purpose, k.combine([(-e % MODULUS, s)], 0, len(s))) for purpose, s in instance.commitment.known]
     if isinstance(instance.value, tuple):
         received.append((instance.value[0], k.from_scalars([-e * c % MODULUS])))
     else:
         unit_scalar -= e * c * instance.value
     squares = [v * v * -e % MODULUS for pair in challenges for v in pair]
     received.append((np.concatenate([announced, *crosses]), k.from_scalars([MODULUS - 1, *squares])))
-    known.append((instance.generators, last))
-    tail = k.from_scalars([unit_scalar % MODULUS, z_blind])
-    known.append((k.space.concatenate([instance.unit, wire.blinder_base]), tail))
-    return Combination(received, known)
+    known += wire.multiples(instance.generators, last)
+    known.append((instance.unit, k.from_scalars([unit_scalar % MODULUS])))
+    return Combination(received, [*known, (BLINDER, k.from_scalars([z_blind]))])
 
 
 def _product_table(kernels: Kernels, challenges: list[tuple[int, int]], scale: int) -> FieldArray:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from zkcore.field.kernels import MODULUS
 
-PROTOCOL = b"zkcore/1"
+PROTOCOL = b"zkcore/2"
 
 
 class Sponge:
@@ -17,10 +18,22 @@ class Sponge:
         self.hashed_bytes = 0
 
     def absorb(self, label: str, data: bytes) -> None:
-        framed = b"".join(len(part).to_bytes(8, "big") + part for part in (self.state, label.encode(), data))
+        state = self.state
+        framed = b"".join((_size(len(state)), state, _frame(label), _size(len(data)), data))
         self.hashed_bytes += len(framed)
         self.state = hashlib.sha512(framed).digest()
 
     def challenge(self, label: str) -> int:
         self.absorb("challenge", label.encode())
         return int.from_bytes(self.state, "big") % MODULUS
+
+
+# There are few labels and lengths, and tens of thousands of messages.
+@lru_cache(maxsize=1024)
+def _frame(label: str) -> bytes:
+    return _size(len(label.encode())) + label.encode()
+
+
+@lru_cache(maxsize=1024)
+def _size(length: int) -> bytes:
+    return length.to_bytes(8, "big")

@@ -19,21 +19,24 @@ from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Kernels, Points
 from zkcore.transcript import blind
 from zkcore.transcript.channel import Channel
+from zkcore.transcript.equations import Equations
 from zkcore.transcript.rounds import nothing
 from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.values import Number, Tape, Value, linear
-from zkcore.transcript.wire import Combination, Error, Refs, Wire
+from zkcore.transcript.wire import MESSAGE, Combination, Error, Refs, Wire
 
 WIDTH = 8  # slots of a message row; longer messages take several rows
 
 
 @dataclass(frozen=True)
 class Toolbox:
-    """What both sides compute with. `memory`: bytes of virtual tensors that a prover keeps; None: all."""
+    """What both sides compute with. `memory`: bytes of virtual tensors that a prover keeps; None: all. `together`: a
+    verifier's, who decides the group equations of several transcripts at once; None: each decides its own."""
 
     kernels: Kernels
     generators: Generators
     memory: int | None = None
+    together: Equations | None = None
 
 
 class Transcript:
@@ -42,7 +45,7 @@ class Transcript:
     def __init__(self, channel: Channel, tools: Toolbox, statement: bytes, *, hiding: bool = True) -> None:
         self.channel, self.kernels, self.hiding = channel, tools.kernels, hiding
         self._sponge = Sponge()
-        self._wire = Wire(tools.kernels, tools.generators, channel, self._sponge, WIDTH)
+        self._wire = Wire(tools.kernels, tools.generators, channel, self._sponge, WIDTH, tools.together)
         self._ledger = blind.Grid(Tape(), WIDTH)
         self._finished = False
         self._sponge.absorb("mode", b"hiding" if hiding else b"clear")
@@ -89,11 +92,11 @@ class Transcript:
         numbers = self.fill(label, count, make) if self.proving else None
         if not self.hiding:
             clear = self._wire.scalars(label, count, lambda: numbers or [])
-            return [self._ledger.tape.slot(v) for v in clear]
+            return self._ledger.tape.take(clear)
         start = len(self._ledger.refs)
         for i in range(0, count, WIDTH):
             self._row(label, None if numbers is None else numbers[i : i + WIDTH])
-        return [self._ledger.place(start * WIDTH + i, None if numbers is None else numbers[i]) for i in range(count)]
+        return self._ledger.place(start * WIDTH, [None] * count if numbers is None else numbers)
 
     def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
         """The prover's numbers for a message; the attack kit overrides this and nothing else."""
@@ -190,13 +193,12 @@ class Transcript:
             return clear
         self._ledger.refs.append(int(refs[0]))
         self._ledger.blinds.append(blind)
-        return self._ledger.place((len(self._ledger.refs) - 1) * WIDTH, number)
+        return self._ledger.place((len(self._ledger.refs) - 1) * WIDTH, [number])[0]
 
     def _require_pin(self, refs: Refs, number: int) -> None:
         """In clear, a pin holds the number that crossed."""
-        base, scalar = self._wire.message_bases[:1], self.kernels.from_scalars([-number % MODULUS])
-        one = self.kernels.from_scalars([1])
-        self._wire.require_group_zero("pin", Combination([(refs, one)], [(base, scalar)]))
+        one, scalar = self.kernels.from_scalars([1]), self.kernels.from_scalars([-number % MODULUS])
+        self._wire.require_group_zero("pin", Combination([(refs, one)], [(MESSAGE, scalar)]))
 
     def finish(self) -> None:
         """Prove all constraints, decide all equations, and seal: what came after would be unproved."""
@@ -209,6 +211,7 @@ class Transcript:
         if self.hiding:
             blind.prove(self._wire, self._ledger)
         self._finished = True
+        self.error("equations", 1)  # of their combination
         self._wire.settle()
         self.channel.close()
 

@@ -26,14 +26,18 @@ class Tape:
         self.products: list[tuple[int, int, int]] = []  # nodes (a, b, c): a * b = c
         self.zeros: list[int] = []  # nodes that vanish
 
+    def take(self, numbers: Sequence[int | None]) -> list[Value]:
+        """New committed slots; `numbers` are what the prover put there."""
+        first = len(self.nodes)
+        self.nodes.extend(range(self.slots, self.slots + len(numbers)))
+        self.slots += len(numbers)
+        return [Value(self, first + i, v) for i, v in enumerate(numbers)]
+
     def slot(self, number: int | None) -> Value:
-        """A new committed slot; `number` is what the prover put there."""
-        self.nodes.append(self.slots)
-        self.slots += 1
-        return Value(self, len(self.nodes) - 1, number)
+        return self.take([number])[0]
 
     def combine(self, terms: Sequence[tuple[int, Value]], constant: int = 0) -> Value:
-        node = tuple((c % MODULUS, v.node) for c, v in terms)
+        node = tuple([(c % MODULUS, v.node) for c, v in terms])
         if constant:
             node += ((constant % MODULUS, ONE),)
         self.nodes.append(node)
@@ -68,17 +72,16 @@ class Tape:
 
     def unread(self) -> list[int]:
         """Slots that no constraint reads: dead messages."""
-        live = [False] * len(self.nodes)
+        live, nodes = bytearray(len(self.nodes)), self.nodes
         for a, b, c in self.products:
-            live[a] = live[b] = live[c] = True
+            live[a] = live[b] = live[c] = 1
         for a in self.zeros:
-            live[a] = True
-        for i in range(len(self.nodes) - 1, 0, -1):
-            node = self.nodes[i]
-            if live[i] and not isinstance(node, int):
+            live[a] = 1
+        for i in range(len(nodes) - 1, 0, -1):
+            if live[i] and type(node := nodes[i]) is tuple:
                 for _, n in node:
-                    live[n] = True
-        return [node for i, node in enumerate(self.nodes) if isinstance(node, int) and not live[i]]
+                    live[n] = 1
+        return [node for node, read in zip(nodes, live, strict=True) if not read and isinstance(node, int)]
 
 
 def _number(terms: Sequence[tuple[int, Value]], constant: int) -> int | None:
@@ -132,13 +135,14 @@ def linear(terms: Iterable[tuple[int, Number]], tape: Tape | None = None, consta
     """constant + sum of coefficient * number, as one node."""
     hidden = []
     for c, v in terms:
-        if isinstance(v, Value):
-            if tape is not None and v.tape is not tape:
+        if not isinstance(v, Value):
+            constant += c * operator.index(v)
+            continue
+        if v.tape is not tape:
+            if tape is not None:
                 raise TypeError("values of two transcripts in one expression")
             tape = v.tape
-            hidden.append((c, v))
-        else:
-            constant += c * operator.index(v)
+        hidden.append((c, v))
     if tape is None:
         raise TypeError("no hidden value in a hidden expression: use plain integers")
     return tape.combine(hidden, constant % MODULUS)

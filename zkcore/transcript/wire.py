@@ -7,20 +7,24 @@ where the group equations collected on the way are decided.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points
 from zkcore.field.space import contiguous, is_ternary
 from zkcore.transcript.channel import Channel
+from zkcore.transcript.equations import POINT_BYTES as POINT_BYTES
+from zkcore.transcript.equations import Combination as Combination
+from zkcore.transcript.equations import Equations, Side
+from zkcore.transcript.equations import Refs as Refs
 from zkcore.transcript.sponge import Sponge
 
-SCALAR_BYTES, POINT_BYTES = 32, 48
-Refs = NDArray[np.int64]
+SCALAR_BYTES = 32
+BLINDER, MESSAGE, TENSOR, WIDE, UNIT = "blind", "message", "tensor", "wide", "unit"  # purposes of generators
+Known = tuple[tuple[str, int], ...]  # the first generators of each purpose, one after the other
 
 
 @dataclass
@@ -39,14 +43,6 @@ def hedge(secrets: Iterable[Rows]) -> bytes:
     return b"".join(r.blinds.tobytes() for r in secrets if r.blinds is not None)
 
 
-@dataclass
-class Combination:
-    """A sum of scalar * point, over received points (`refs`) and known ones."""
-
-    received: list[tuple[Refs, FieldArray]] = field(default_factory=list)
-    known: list[tuple[Points, FieldArray]] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Error:
     """`times` challenges were drawn, each of which lets something false pass with probability `bad` / r at most."""
@@ -57,17 +53,28 @@ class Error:
 
 
 class Wire:
-    def __init__(self, kernels: Kernels, generators: Generators, channel: Channel, sponge: Sponge, width: int) -> None:
+    def __init__(
+        self,
+        kernels: Kernels,
+        generators: Generators,
+        channel: Channel,
+        sponge: Sponge,
+        width: int,
+        together: Equations | None = None,
+    ) -> None:
+        """`together`: where the group equations are left, to be decided with those of other transcripts."""
         self.kernels, self.generators, self.channel, self.sponge = kernels, generators, channel, sponge
-        self.blinder_base = generators.take("blind", 1)
-        self.message_bases = generators.take("message", width)
+        self.blinder_base = generators.take(BLINDER, 1)
+        self.message_bases = generators.take(MESSAGE, width)
         self.fixed: FixedBase = kernels.fixed_base(kernels.space.concatenate([self.blinder_base, self.message_bases]))
         self.moved = 0  # bytes, both sides counting
         self.errors: list[Error] = []
         self._encoded: list[bytes] = []
         self._count = 0
         self._equations: list[tuple[str, Combination]] = []
-        self._decoded: Points | None = None
+        self._together = together or Equations(kernels, generators)
+        self._alone = together is None
+        self._left: Side | None = None
 
     @property
     def proving(self) -> bool:
@@ -134,39 +141,40 @@ class Wire:
             self.channel.violated(guard)
 
     def require_group_zero(self, guard: str, combination: Combination) -> None:
-        """The combination is the neutral element; decided in `settle`."""
+        """The combination is the neutral element; decided when the transcript is finished, or later, see `settle`."""
         if self.channel.judging:
             self._equations.append((guard, combination))
 
     def settle(self) -> None:
-        """Decode every point and decide the group equations."""
+        """Decode every point and decide the group equations; or leave that to who gathers several transcripts'."""
         if not self.channel.judging:
             return
-        try:
-            pool = self.kernels.decode(b"".join(self._encoded))
-        except ValueError as e:
-            raise ProofRejected("bad point", str(e)) from None
-        self._decoded = pool
-        for guard, combination in self._equations:
-            if self.kernels.space.host(self._sum(combination)).any():
-                self.channel.violated(guard)
+        self._left = Side(self.sponge.state, self._encoded, self._equations, self.channel.violated)
+        self._together.add(self._left)
+        if self._alone:
+            self._together.decide()
 
     def evaluate(self, combination: Combination) -> bytes:
-        """The encoded point that a combination is, once `settle` has decoded what was received."""
-        return self.kernels.encode(self._sum(combination).reshape(1, 12))
+        """The encoded point that a combination is, once what was received is decoded."""
+        if self._left is None:
+            raise TypeError("nothing is decoded before the transcript is finished")
+        return self._together.evaluate(self._left, combination)
+
+    def bases(self, known: Known) -> Points:
+        """[n, 12]: the generators themselves."""
+        return self.kernels.space.concatenate([self.generators.take(purpose, count) for purpose, count in known])
+
+    def multiples(self, known: Known, scalars: FieldArray) -> list[tuple[str, FieldArray]]:
+        """scalars[i] * generator i of `known`, as part of a combination."""
+        out, start = list[tuple[str, FieldArray]](), 0
+        for purpose, count in known:
+            out.append((purpose, scalars[start : start + count]))
+            start += count
+        return out
 
     def encoding(self, ref: int) -> bytes:
         """A received point as it crossed."""
         return b"".join(self._encoded)[ref * POINT_BYTES : (ref + 1) * POINT_BYTES]
-
-    def _sum(self, combination: Combination) -> Points:
-        if self._decoded is None:
-            raise TypeError("nothing is decoded before the transcript is finished")
-        here = self.kernels.space
-        points = [here.take(self._decoded, refs) for refs, _ in combination.received]
-        points += [p for p, _ in combination.known]
-        scalars = [s for _, s in combination.received] + [s for _, s in combination.known]
-        return self.kernels.msm(here.concatenate(points), here.concatenate(scalars))
 
 
 def no_points() -> Points:

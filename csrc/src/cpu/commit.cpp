@@ -61,12 +61,7 @@ void commit_rows(const Affine* generators, const Column& rows, size_t n, size_t 
   if (width > 0) {
     visit(rows, [&](const auto* data) { sum_rows(generators, data, n, width, sums.data()); });
   }
-  parallel_for(n, 16, [&](size_t begin, size_t end) {
-    uint64_t adds = 0;
-    for (size_t i = begin; i < end; ++i) sums[i] = blinder.accumulate(sums[i], 0, blinds[i].to_limbs(), adds);
-    count_group_adds(adds);
-    to_affine(&sums[begin], out + begin, end - begin);
-  });
+  blinder.add_blinds(sums.data(), blinds, n, out);
 }
 
 }  // namespace zkcore

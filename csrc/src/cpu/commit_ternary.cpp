@@ -99,12 +99,7 @@ void commit_ternary(const Affine* generators, const int8_t* rows, size_t n, size
     const Tables tables(generators + first, columns, g);
     add_strip(tables, rows + first, n, width, columns, sums.data());
   }
-  parallel_for(n, 16, [&](size_t begin, size_t end) {
-    uint64_t adds = 0;
-    for (size_t i = begin; i < end; ++i) sums[i] = blinder.accumulate(sums[i], 0, blinds[i].to_limbs(), adds);
-    count_group_adds(adds);
-    to_affine(&sums[begin], out + begin, end - begin);
-  });
+  blinder.add_blinds(sums.data(), blinds, n, out);
 }
 
 }  // namespace zkcore

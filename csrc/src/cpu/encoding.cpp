@@ -6,6 +6,7 @@
 #include "counters.hpp"
 #include "fq_sqrt.hpp"
 #include "parallel.hpp"
+#include "subgroup.hpp"
 #include "zkcore/endomorphism.hpp"
 
 namespace zkcore {
@@ -36,8 +37,8 @@ void encode_point(const Affine& p, uint8_t* out) {
   out[0] |= kCompressed | (is_larger_root(p.y) ? kLarger : 0);
 }
 
-// Null if well, else what is wrong.
-const char* decode_point(const uint8_t* in, Affine& out) {
+// Null if well, else what is wrong; the subgroup is not looked at.
+const char* decode_curve_point(const uint8_t* in, Affine& out) {
   const uint8_t flags = in[0] & (kCompressed | kInfinity | kLarger);
   if (!(flags & kCompressed)) return "not in compressed form";
   Limbs<6> x{};
@@ -56,7 +57,30 @@ const char* decode_point(const uint8_t* in, Affine& out) {
   out.x = Fq::from_integer(x);
   if (!sqrt(out.x.sqr() * out.x + curve_b(), out.y)) return "not on the curve";
   if (is_larger_root(out.y) != ((flags & kLarger) != 0)) out.y = -out.y;
-  return in_subgroup(out) ? nullptr : "not in the prime-order subgroup";
+  return nullptr;
+}
+
+const char* decode_point(const uint8_t* in, Affine& out) {
+  const char* reason = decode_curve_point(in, out);
+  if (reason || out.is_infinity() || in_subgroup(out)) return reason;
+  return "not in the prime-order subgroup";
+}
+
+// Decodes with `decode`, and returns the number of the first bad point; `n` if there is none.
+template <class Decode>
+size_t first_bad(const uint8_t* data, size_t n, Affine* out, Decode decode) {
+  std::atomic<size_t> first{n};
+  parallel_for(n, 4, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      if (i > first) return;
+      if (decode(data + i * kEncodedBytes, out[i]) == nullptr) continue;
+      size_t known = first;
+      while (i < known && !first.compare_exchange_weak(known, i)) {
+      }
+      return;
+    }
+  });
+  return first;
 }
 
 }  // namespace
@@ -67,19 +91,13 @@ void encode_points(const Affine* points, size_t n, uint8_t* out) {
   });
 }
 
+// Many points: the subgroup is checked for all at once, and for each by itself only to say which is bad.
 void decode_points(const uint8_t* data, size_t n, Affine* out) {
-  std::atomic<size_t> first_bad{n};
-  parallel_for(n, 4, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      if (i > first_bad) return;
-      if (decode_point(data + i * kEncodedBytes, out[i]) == nullptr) continue;
-      size_t known = first_bad;
-      while (i < known && !first_bad.compare_exchange_weak(known, i)) {
-      }
-      return;
-    }
-  });
-  const size_t bad = first_bad;
+  if (n >= kSubgroupBatch && first_bad(data, n, out, decode_curve_point) == n &&
+      all_in_subgroup(out, n, Sha256().update(data, n * kEncodedBytes).digest())) {
+    return;
+  }
+  const size_t bad = first_bad(data, n, out, decode_point);
   count_group_adds(2 * kMulByParameterAdds * bad);
   if (bad == n) return;
   const char* reason = decode_point(data + bad * kEncodedBytes, out[bad]);

@@ -1,5 +1,6 @@
 #include "batch_affine.hpp"
 #include "counters.hpp"
+#include "parallel.hpp"
 #include "zkcore/inverse.hpp"
 #include "zkcore/msm.hpp"
 
@@ -41,6 +42,15 @@ Xyzz FixedBase::accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64
     ++adds;
   }
   return sum;
+}
+
+void FixedBase::add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out) const {
+  parallel_for(n, 16, [&](size_t begin, size_t end) {
+    uint64_t adds = 0;
+    for (size_t i = begin; i < end; ++i) sums[i] = accumulate(sums[i], 0, blinds[i].to_limbs(), adds);
+    count_group_adds(adds);
+    to_affine(&sums[begin], out + begin, end - begin);
+  });
 }
 
 Affine FixedBase::combine(const Fr* scalars, size_t count) const {

@@ -61,7 +61,9 @@ Affine msm(const Affine* points, const Fr* scalars, size_t n) {
     }
     const Windows windows = Windows::choose(n, bits, largest);
     const auto read = [&](size_t, DigitRow& row) {
-      for (size_t i = 0; i < n; ++i) row.set(i, plain[i]);
+      parallel_for(n, 4096, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) row.set(i, plain[i]);
+      });
     };
     bucket_sums(points, 1, n, windows, read, &sum);
   }
