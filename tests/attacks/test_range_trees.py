@@ -57,10 +57,10 @@ def test_many_trees_are_accepted_and_belong_to_the_format(
     made = commit(tmp_path, more)
     groups = {r.group for r in made.setup.certificate().relations}
     assert "" in groups and "9" in groups
-    verifier.check_certificate(made, api.cache_dir())
+    verifier.certify(made, api.cache_dir())
     monkeypatch.setattr(setup, "TREE_CELLS", 1 << 24)
     with pytest.raises(ProofRejected):
-        verifier.check_certificate(made, api.cache_dir())
+        verifier.certify(made, api.cache_dir())
 
 
 @pytest.mark.parametrize("name", ["embed", "layers.0.gate", "layers.1.down"])
@@ -91,5 +91,5 @@ def test_a_weight_outside_its_interval_is_rejected_by_its_own_tree(
     [group] = [r.group for r in written["relations"] if r.name == f"{name}.range.0"]
     assert Shameless.met == [f"lookups {group}".strip()]
     with pytest.raises(ProofRejected) as caught:
-        verifier.check_certificate(public.parse(written["data"]), api.cache_dir())
+        verifier.certify(public.parse(written["data"]), api.cache_dir())
     assert caught.value.reason == f"lookups {group}".strip()

@@ -19,8 +19,11 @@ def _barycentric(degree: int) -> tuple[int, ...]:
 def lagrange(degree: int, x: int) -> list[int]:
     """The weights of the values at 0..degree in the value at x, without an inversion. Degrees are small: reducing the
     factors would take longer than it saves."""
-    below, above = [1], [1]
-    for i in range(degree):
-        below.append(below[-1] * (x - i))
-        above.append(above[-1] * (x - degree + i))
-    return [w * a * b % MODULUS for w, a, b in zip(_barycentric(degree), below, reversed(above), strict=True)]
+    above = [1] * (degree + 1)
+    for i in range(degree, 0, -1):
+        above[i - 1] = above[i] * (x - i)
+    out, below = list[int](), 1
+    for i, w in enumerate(_barycentric(degree)):
+        out.append(w * below * above[i] % MODULUS)
+        below *= x - i
+    return out

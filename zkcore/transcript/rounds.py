@@ -24,9 +24,12 @@ def nothing() -> list[int]:
 
 def weighted(terms: list[tuple[int, Number]]) -> Number:
     """sum of coefficient * number; an integer if no number is hidden."""
-    if any(isinstance(v, Value) for _, v in terms):
-        return linear(terms)
-    return sum(c * v for c, v in terms if not isinstance(v, Value)) % MODULUS
+    total = 0
+    for c, v in terms:
+        if isinstance(v, Value):
+            return linear(terms)
+        total += c * v
+    return total % MODULUS
 
 
 def run_rounds(

@@ -28,12 +28,14 @@ class Sponge:
         return int.from_bytes(self.state, "big") % MODULUS
 
 
-# There are few labels and lengths, and tens of thousands of messages.
+_SIZES = tuple(n.to_bytes(8, "big") for n in range(1024))
+
+
+def _size(length: int) -> bytes:
+    return _SIZES[length] if length < len(_SIZES) else length.to_bytes(8, "big")
+
+
 @lru_cache(maxsize=1024)
 def _frame(label: str) -> bytes:
+    """There are few labels, and tens of thousands of messages."""
     return _size(len(label.encode())) + label.encode()
-
-
-@lru_cache(maxsize=1024)
-def _size(length: int) -> bytes:
-    return length.to_bytes(8, "big")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,7 +67,6 @@ class Wire:
         self.kernels, self.generators, self.channel, self.sponge = kernels, generators, channel, sponge
         self.blinder_base = generators.take(BLINDER, 1)
         self.message_bases = generators.take(MESSAGE, width)
-        self.fixed: FixedBase = kernels.fixed_base(kernels.space.concatenate([self.blinder_base, self.message_bases]))
         self.moved = 0  # bytes, both sides counting
         self.errors: list[Error] = []
         self._encoded: list[bytes] = []
@@ -79,6 +79,11 @@ class Wire:
     @property
     def proving(self) -> bool:
         return self.channel.proving
+
+    @cached_property
+    def fixed(self) -> FixedBase:
+        """Multiples of the blinder's and the messages' generators, for who commits."""
+        return self.kernels.fixed_base(self.kernels.space.concatenate([self.blinder_base, self.message_bases]))
 
     def challenge(self, label: str) -> int:
         return self.sponge.challenge(label)

@@ -171,7 +171,7 @@ def test_an_owner_with_a_weight_of_two_is_rejected(
     api.commit(bitnet(), config, tmp_path / "x")
     assert Shameless.met == ["lookups"]
     with pytest.raises(ProofRejected) as caught:
-        verifier.check_certificate(public.parse(written["public"]), None)
+        verifier.certify(public.parse(written["public"]), None)
     assert caught.value.reason == "lookups"
 
 
@@ -188,7 +188,7 @@ def test_a_certificate_of_another_model_is_rejected(
     container = proof.unpack((committed / "public.zkc").read_bytes(), proof.COMMITMENT_MAGIC, "x")
     spliced = proof.pack(proof.COMMITMENT_MAGIC, container.header, [mine.tokenizer, mine.rows, theirs.certificate])
     with pytest.raises(ProofRejected):
-        verifier.check_certificate(public.parse(spliced), None)
+        verifier.certify(public.parse(spliced), None)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
