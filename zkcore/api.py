@@ -179,11 +179,7 @@ def check(
         data = files.read(Path(settlement), "settlement")
         reporter.stage("settlement")
         settled = judge(model, data, cache_dir())
-    certified = verifier.certify(model, cache_dir(), reporter.stage) if len(answers) > 1 else None
-    done = [
-        verifier.verify(model, a, expected, cache_dir(), reporter.stage, settled=settled, certified=certified)
-        for a in answers
-    ]
+    done = verifier.verify_all(model, answers, expected, cache_dir(), reporter.stage, settled)
     reporter.close()
     return [_accepted(model, d, reporter.stages) for d in done]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,20 @@ def verify(
             raise NotSettled(f"{GIVEN}, which must have the answer {found.open.answer}")
         settled.require(commitment, found.open)
     return Accepted(found.statement, found.work)
+
+
+def verify_all(
+    commitment: PublicFile,
+    proofs: Iterable[bytes],
+    expected: Expected,
+    cache_dir: Path | None,
+    progress: Progress = silent,
+    settled: Settled | None = None,
+) -> list[Accepted]:
+    """As `verify`, for answers of one model: its ranges are checked once."""
+    proofs = list(proofs)
+    certified = certify(commitment, cache_dir, progress) if len(proofs) > 1 else None
+    return [verify(commitment, p, expected, cache_dir, progress, settled=settled, certified=certified) for p in proofs]
 
 
 def examine(

@@ -241,7 +241,9 @@ def test_a_tokenizer_that_is_none(files: tuple[File, File], bomb: str, tmp_path:
         "not zlib": b"{}",
         "another": zlib.compress(b"{}"),
     }[bomb]
-    data = File(commitment.magic, 1, put(commitment.header, ("tokenizer", 0), len(packed)), packed + rest).pack()
+    data = File(
+        commitment.magic, commitment.version, put(commitment.header, ("tokenizer", 0), len(packed)), packed + rest
+    ).pack()
     (tmp_path / "x").write_bytes(data)
     refused(lambda: public.parse(data).codec, FormatError, "tokenizer")
     refused(lambda: api.verify(tiny.proof, tmp_path / "x", prompt="a", nonce=tiny.nonce), FormatError, "tokenizer")
@@ -274,7 +276,7 @@ def test_an_owner_of_an_impossible_model(tiny: Place, files: tuple[File, File], 
     data = commitment.edited(("quantisation", *path), value)
     owner = prover.Owner.load(tiny.commitment)
     lying = public.parse(data)
-    statement = lying.statement.encode()
+    statement = lying.statement
     arranged = lying.setup.arrange({n: w.numpy() for n, w in owner.weights.items()})
     tools = committer.toolbox(api.cache_dir())
     certificate = committer._certificate(lying.setup, tools, statement, lying.rows, owner.secrets, arranged)

@@ -95,7 +95,7 @@ class OneHot:
     def evaluate(self, place: Place) -> int | None:
         """sum over rows of eq(row) eq(column)."""
         rows, column, variables = _eq_values(self.outer, place[:-1]), place[-1], num_vars(self.width)
-        known = {i: eq(index_point(i, variables), column) if i >= 0 else 0 for i in set(self.index)}
+        known = {i: eq(index_point(i, variables), column) if i >= 0 else 0 for i in dict.fromkeys(self.index)}
         return _dot(rows, [known[i] for i in self.index])
 
     def paired(self, place: Place, other: Place) -> int | None:
