@@ -504,14 +504,17 @@ MUTANTS: dict[str, Mutant] = {
         "transcript/transcript", 'self._sponge.absorb("statement", statement)', "None", ATTACKS, "statement_reaches"
     ),
     "mode": mutant("transcript/transcript", 'b"hiding" if hiding else b"clear"', 'b"any"', TRANSCRIPT, "mode"),
-    "framing": mutant("transcript/sponge", 'len(part).to_bytes(8, "big") + part', "part", TRANSCRIPT, "framing"),
-    "labels": mutant(
-        "transcript/sponge", "(self.state, label.encode(), data)", "(self.state, data)", TRANSCRIPT, "framing"
+    "framing": Mutant(
+        "zkcore/transcript/sponge.py",
+        (("_size(len(data)), data))", "data))"), ("_size(len(label.encode())) + label", "label")),
+        TRANSCRIPT,
+        "framing",
     ),
+    "labels": mutant("transcript/sponge", "state, _frame(label), _size", "state, _size", TRANSCRIPT, "framing"),
     "chaining": mutant(
         "transcript/sponge",
-        "(self.state, label.encode(), data)",
-        "(label.encode(), data)",
+        "(_size(len(state)), state, _frame(label)",
+        "(_frame(label)",
         TRANSCRIPT,
         "framing or bound",
     ),
