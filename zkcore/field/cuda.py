@@ -7,9 +7,7 @@ arrays of the host are taken too: they are copied to the device, and every byte 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +15,7 @@ import numpy as np
 
 import zkcore._engine as _engine
 from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck
+from zkcore.field.cuda_sums import SubsetSums
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_curve import NativeFixedBase
@@ -30,8 +29,6 @@ Tensor: TypeAlias = "torch.Tensor"
 Data: TypeAlias = Any  # a tensor or a numpy array
 
 _NODE_BYTES = 64
-_POINT_BYTES = 96
-_SUMS_SHARE = 4  # of what a fraction tree may keep, subset sums may take the fourth part
 _TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
 
 
@@ -59,21 +56,6 @@ class CudaFixedBase:
         return self.host.combine(scalars)
 
 
-@dataclass(frozen=True)
-class _SubsetSums:
-    """What `commit_ternary` adds up: signed sums of `group` generators each."""
-
-    generators: Tensor
-    version: int  # of the generators: a tensor that was written to is another
-    group: int
-    points: Tensor
-
-    def serves(self, generators: Tensor) -> bool:
-        own = self.generators
-        same = own.data_ptr() == generators.data_ptr() and own._version == self.version
-        return same and len(generators) <= len(own)
-
-
 class CudaKernels:
     """Implements Kernels. `memory_limit` (bytes) bounds what a fraction tree keeps; the rest is computed again."""
 
@@ -87,7 +69,7 @@ class CudaKernels:
         self.memory_limit = memory_limit
         self._host = NativeKernels()
         self._moved = 0
-        self._kept: _SubsetSums | None = None
+        self._sums: SubsetSums | None = None
         self.space: Space = KernelSpace(self.device, self.to_device, self.to_host)
         _engine.cuda.set_allocator(self._allocate, self._release)
 
@@ -263,9 +245,13 @@ class CudaKernels:
         return self._commit(_engine.cuda.commit_rows, (g.data_ptr(),), len(g), rows, blinds, blinder)
 
     def commit_ternary(self, generators: Data, rows: Data, blinds: Data, blinder: FixedBase) -> Tensor:
-        sums = self._subset_sums(self._points(generators))
-        first = sums.points.data_ptr(), sums.group
-        return self._commit(_engine.cuda.commit_ternary, first, len(generators), rows, blinds, blinder)
+        """The generators' subset sums are made once, and kept while no others are asked for."""
+        g = self._points(generators)
+        if self._sums is None or not self._sums.serve(g):
+            self._sums = None
+            self._sums = SubsetSums(g, self.memory_limit, self._stream())
+        first = self._sums.points.data_ptr(), self._sums.group
+        return self._commit(_engine.cuda.commit_ternary, first, len(g), rows, blinds, blinder)
 
     def _commit(
         self, verb: Any, bases: tuple[int, ...], most: int, rows: Data, blinds: Data, blinder: FixedBase
@@ -280,22 +266,6 @@ class CudaKernels:
         args = self._column(values), n, width, self._column(b), blinder.table.data_ptr()
         verb(*bases, *args, out.data_ptr(), self._stream())
         return out
-
-    def _subset_sums(self, generators: Tensor) -> _SubsetSums:
-        """Of these generators; made once, and kept while no others are asked for."""
-        if self._kept is None or not self._kept.serves(generators):
-            self._kept = None
-            count, group = len(generators), self._group(len(generators))
-            points = self._empty(_engine.cuda.subset_sums_count(count, group), 12)
-            _engine.cuda.subset_sums(generators.data_ptr(), count, group, points.data_ptr(), self._stream())
-            self._kept = _SubsetSums(generators, generators._version, group, points)
-        return self._kept
-
-    def _group(self, generators: int) -> int:
-        """Entries that share a subset sum: as many as the memory allows, to the most that the engine takes."""
-        room = math.inf if self.memory_limit is None else self.memory_limit / _SUMS_SHARE
-        fits = (g for g in (5, 4, 3, 2) if _engine.cuda.subset_sums_count(generators, g) * _POINT_BYTES <= room)
-        return next(fits, 1)
 
     def fold_points(self, points: Data, weights: Data) -> Tensor:
         p, w = self._points(points), self.to_scalars(weights)
