@@ -91,7 +91,8 @@ def _proof(data: bytes) -> dict[str, Any]:
 
 def proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
     """What a proof's shapes come to, the range proof of its model's weights included."""
-    header, a = files.unpack(data, files.PROOF_MAGIC, "proof").header, commitment.setup.architecture
+    container, a = files.unpack(data, files.PROOF_MAGIC, "proof"), commitment.setup.architecture
+    header = container.header
     prompt, output = header.get("prompt"), header.get("output")
     if not isinstance(prompt, list) or not isinstance(output, list) or not prompt or not output:
         raise FormatError("proof: its header is malformed")
@@ -99,7 +100,11 @@ def proved(data: bytes, commitment: PublicFile) -> dict[str, Any]:
     if len(tokens) > a.max_positions or not all(type(t) is int and 0 <= t < a.vocab_size for t in tokens):
         raise FormatError("proof: its tokens are not this model's")
     sequence = Sequence(tokens, len(prompt))
-    return dict(_ledger(commitment, sequence, commitment.system(sequence), header.get("opening") == DEFERRED))
+    return dict(
+        _ledger(
+            commitment, sequence, commitment.system(sequence, len(container.body)), header.get("opening") == DEFERRED
+        )
+    )
 
 
 def _ledger(file: PublicFile, sequence: Sequence, system: System, defer: bool = False) -> Mapping[str, object]:

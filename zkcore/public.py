@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from zkcore import proof as files
-from zkcore.errors import FormatError
+from zkcore.errors import FormatError, ProofRejected
 from zkcore.graph.system import System
 from zkcore.models.family import Sequence
 from zkcore.models.text import TextCodec
@@ -19,6 +19,7 @@ from zkcore.statement import ModelStatement, Statement, canonical, digest
 from zkcore.transcript.wire import POINT_BYTES
 
 WHAT, NAME = "commitment file", "public.zkc"
+SHORT = 4096  # tokens whose system is built without further ado
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
@@ -38,9 +39,21 @@ class PublicFile:
     def codec(self) -> TextCodec:
         return TextCodec.from_compressed(self.tokenizer, self.tokenizer_sha256)
 
-    def system(self, sequence: Sequence) -> System:
-        """What is proved about a sequence."""
+    def system(self, sequence: Sequence, messages: int | None = None) -> System:
+        """What is proved about a sequence. `messages`: bytes of a stranger's proof of it. What takes memory grows with
+        the square of the tokens, which are written down quickly; but the more of them, the more is committed, too. So
+        a long sequence is only built if the messages could hold the rows of its beginnings, the shorter ones first."""
+        length = SHORT
+        while messages is not None and length < len(sequence.tokens):
+            if self._committed_bytes(Sequence(sequence.tokens[:length], length - 1)) > messages:
+                raise ProofRejected("proof too short", f"{messages} bytes about {len(sequence.tokens)} tokens")
+            length *= 2
         return building(self.setup.system, sequence)
+
+    def _committed_bytes(self, sequence: Sequence) -> int:
+        """At least, of its proof's messages."""
+        shapes = [t.shape for t in building(self.setup.system, sequence).of_kind("committed")]
+        return POINT_BYTES * sum(-(-math.prod(s) >> self.setup.parts.scheme.log_width) for s in shapes)
 
     @property
     def statement(self) -> ModelStatement:

@@ -91,8 +91,10 @@ class Checkpoint(Stages):
         path, request = self.place / ANSWER, self.request.content()
         if path.exists():
             self.resumed("the answer")
-            output = _load(path, request)["output"].tolist()
-            return Sequence((*self.request.prompt, *output), len(self.request.prompt))
+            output = _load(path, request).get("output")
+            if output is None or output.dtype != torch.int64 or output.ndim != 1:
+                raise FormatError(f"checkpoint {path}: it holds no tokens")
+            return Sequence((*self.request.prompt, *output.tolist()), len(self.request.prompt))
         made = make()
         _store(path, {"output": torch.tensor(made.generated)}, request)
         return made

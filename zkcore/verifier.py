@@ -114,7 +114,7 @@ def examine(
     _expect(commitment, sequence, container.header, expected)
     setup, tools = commitment.setup, _gathering(cache_dir)
     work = {} if certified else {RANGES: check_certificate(commitment, tools, progress)}
-    system = commitment.system(sequence)
+    system = commitment.system(sequence, len(container.body))
     statement = commitment.answer(sequence, system, expected.nonce, container.header["opening"])
     channel = VerifierChannel(container.body)
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)

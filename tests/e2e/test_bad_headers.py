@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.checkpoints import Place
+from tests.e2e.checkpoints import CONFIG, Place, write_checkpoint
 from tests.e2e.files import File, KeyPath, leaves, put
 from tests.e2e.limits import bounded, refused
 from zkcore import api, committer, prover, public, verifier
+from zkcore.commitment.layout import count_rows
 from zkcore.errors import ConfigError, FormatError, PluginError, ProofRejected, ZkcoreError
 from zkcore.models.family import Sequence
 from zkcore.statement import canonical, digest
@@ -164,6 +165,42 @@ def test_a_commitment_that_asks_for_too_much(
 ) -> None:
     (tmp_path / "x").write_bytes(files[0].edited(path, value))
     refused(lambda: api.verify(tiny.proof, tmp_path / "x", nonce=tiny.nonce, prompt=tiny.prompt), kind)
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory, generator_cache: Path) -> Path:
+    """A commitment to a model of a long context."""
+    place = tmp_path_factory.mktemp("long")
+    model = write_checkpoint(place / "model", max_position_embeddings=1 << 20)
+    (model / "config.yaml").write_text(CONFIG + "zero_knowledge: false\n")
+    api.commit(model, model / "config.yaml", place / "commitment")
+    api.prove(place / "commitment", "The old", 1, place / "a.zkp")
+    return place
+
+
+@pytest.mark.parametrize(("prompt", "output"), [(5000, 1), (1, 20_000), (64_000, 1), (1_000_000, 1), (1000, 900_000)])
+def test_tokens_are_written_down_quickly(long: Path, tmp_path: Path, prompt: int, output: int) -> None:
+    """A system of many tokens takes gigabytes; a file of some hundred kilobytes cannot prove it, and makes nobody build
+    it."""
+    file, model = File.of((long / "a.zkp").read_bytes()), long / "commitment" / "public.zkc"
+    header = {**file.header, "prompt": [0] * prompt, "output": [0] * output}
+    (tmp_path / "x").write_bytes(file.pack(header=header))
+    refused(lambda: api.verify(tmp_path / "x", model), ProofRejected, "too short")
+    refused(lambda: api.inspect(tmp_path / "x", model), ProofRejected, "too short")
+    assert api.verify(long / "a.zkp", model).tokens == 1
+
+
+def test_longer_sequences_commit_to_more(long: Path) -> None:
+    """Beginnings need no more bytes than the whole, which is what the check above rests on; and rows are counted as
+    they will be sent, or fewer."""
+    model = public.load(long / "commitment" / "public.zkc")
+    sizes = []
+    for length in (2, 3, 17, 64, 65, 200):
+        sequence = Sequence((0,) * length, length - 1)
+        shapes = [t.shape for t in model.system(sequence).of_kind("committed")]
+        sizes.append(model._committed_bytes(sequence))
+        assert sizes[-1] <= 48 * count_rows(shapes, model.setup.parts.scheme.log_width)
+    assert sizes == sorted(sizes)
 
 
 def test_nothing_is_left_to_defaults(tiny: Place, files: tuple[File, File]) -> None:
