@@ -36,16 +36,14 @@ def attack(
     from zkcore.testing.attack_kit.budget import BUDGETS
 
     output: Output = ctx.obj
-    if report:
-        files.check_writable(report)
-    found, start = [], time.monotonic()
+    found: list[Report] = []
+    start = time.monotonic()
+    _write(report, found)
     with output.reporting() as progress:
         for done in kit.run(plugin, BUDGETS[budget], progress.stage, jobs):
             found.append(done)
+            _write(report, found)
             progress.note(attacks.short(done))
-    if report:
-        text = json.dumps([r.content() for r in found], indent=1)
-        files.write(files.Written(report, text.encode()))
     content = {
         "failures": sum(len(r.failures) for r in found),
         "seconds": round(time.monotonic() - start, 1),
@@ -68,6 +66,13 @@ def self_test(ctx: typer.Context) -> None:
     output.result("self-test", {"tried": len(made), "accepted": accepted}, line)
     if accepted:
         raise typer.Exit(REJECTED)
+
+
+def _write(path: Path | None, found: list[Report]) -> None:
+    """After each subject: a long run may end before its time."""
+    if path:
+        text = json.dumps([r.content() for r in found], indent=1)
+        files.write(files.Written(path, text.encode()))
 
 
 def _short(report: Report) -> dict[str, object]:
