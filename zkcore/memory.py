@@ -13,7 +13,7 @@ LESS = (
     "`memory_limit` (GiB that the prover plans with, where it keeps less and computes more), `strategy.batching: "
     "layer_trees` with a small `strategy.tree_layers`"
 )
-COMMIT = f"in the configuration, give a smaller {LESS}, or `device: cpu`; or calibrate on a shorter text"
+COMMIT = "calibrate on a shorter text; or, if it was the GPU, give a smaller `memory_limit` (GiB), or `device: cpu`"
 PROVE = f"prove fewer tokens; or commit again with a smaller {LESS}, or `device: cpu` if it was the GPU"
 SETTLE = "keep fewer answers in one accumulator, or settle on a machine with more memory"
 VERIFY = "a verifier holds the generators of a row (`commitment.log_width`) and a proof's points: give it more memory"

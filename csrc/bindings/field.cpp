@@ -326,7 +326,7 @@ class PyFractionTree {
   }
 
   static PyLayer layer(const py::object& self, int depth, const py::bytes& point, const py::bytes& batch) {
-    const auto& tree = *self.cast<const PyFractionTree&>().tree_;
+    auto& tree = *self.cast<PyFractionTree&>().tree_;
     if (depth < 0 || depth >= tree.log_size()) fail("depth: no such layer");
     std::vector<Fr> w = scalars(point, "point");
     if (w.size() != static_cast<size_t>(depth)) fail("point: wrong number of coordinates");

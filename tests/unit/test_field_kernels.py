@@ -469,6 +469,18 @@ def test_a_layer_outlives_its_tree(rng: random.Random) -> None:
     assert transcript(layer, 3) == expected
 
 
+@pytest.mark.parametrize("size", [0, 1, 5, 16])
+def test_layers_may_be_asked_for_in_any_order_and_again(rng: random.Random, size: int) -> None:
+    """Though a layer takes its nodes with it."""
+    runs, log_size = some_runs(rng, [size]) if size else [], 4
+    native, reference = NATIVE.fraction_tree(runs, log_size), REFERENCE.fraction_tree(runs, log_size)
+    for depth in (2, 0, 3, 1, 2, 2, 0):
+        point, batch = [rng.randrange(MODULUS) for _ in range(depth)], rng.randrange(MODULUS)
+        wanted = transcript(reference.layer(depth, point, batch), depth)
+        assert transcript(native.layer(depth, point, batch), depth) == wanted
+    assert native.root() == reference.root()
+
+
 # ---- threads, counters
 
 

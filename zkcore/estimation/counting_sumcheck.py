@@ -127,30 +127,29 @@ class CountingTree:
         self.used = [0] * (log_size + 1)  # parents that are stored, by depth of the children
         nodes = (leaves + 1) // 2
         self.parents, products = nodes, 3 * nodes
-        rooms = 0
+        self.rooms: dict[int, Room] = {}  # of the layers that are still there, by depth
         for depth in range(log_size - 1, 0, -1):
             self.used[depth] = (nodes + 1) // 2
-            rooms += 4 * self.used[depth] * ELEMENT
+            self.rooms[depth] = meter.room(4 * self.used[depth] * ELEMENT)
             nodes = self.used[depth]
             products += 3 * nodes
         fields, smalls = (products + self.leaf.field_mults, self.leaf.small_mults) if log_size else (0, 0)
         tally.add("tree", fields + smalls, field_mults=fields, small_mults=smalls)
-        self.room = meter.room(rooms)
 
     def root(self) -> tuple[int, int]:
         return SOME, SOME
 
     def layer(self, depth: int, point: Sequence[int], batch: int) -> CountingSumcheck:
-        terms = [(1, (0, 3)), (1, (1, 2))]
+        terms, room = [(1, (0, 3)), (1, (1, 2))], None
         if depth + 1 == self.log_size:
             reading = Pass(self.leaf.field_mults + self.parents, self.leaf.small_mults)
-            used, held = self.parents, 4
+            used, copied = self.parents, 4
         else:
-            reading, used, held = Pass(), self.used[depth + 1], 3
+            reading, used, copied = Pass(), self.used[depth + 1], 0
+            room = self.rooms.pop(depth + 1, None)  # the layer's own memory, bound in place
             self.tally.add("layer", used, field_mults=used)
         made = CountingSumcheck(
-            self.tally, self.meter, [0] * 4, terms, 3, True, depth, used, reading, held, "tree_sumcheck"
+            self.tally, self.meter, [0] * 4, terms, 3, True, depth, used, reading, copied, "tree_sumcheck", room
         )
-        made.room = self.meter.room((4 - held) * used * ELEMENT)
         made.split_eq()
         return made

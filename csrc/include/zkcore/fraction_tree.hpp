@@ -63,12 +63,14 @@ class FractionTree {
   FractionTree(std::vector<LeafRun> runs, int log_size);
   int log_size() const { return log_size_; }
   Fraction root() const { return root_; }
-  // point.size() < log_size() is the layer's depth.
-  std::unique_ptr<FractionLayer> layer(std::vector<Fr> point, const Fr& batch) const;
+  // point.size() < log_size() is the layer's depth. Its nodes go with it: a layer is proved once, from the
+  // root on, and what has been proved needs no memory. A layer that is asked for again is built again.
+  std::unique_ptr<FractionLayer> layer(std::vector<Fr> point, const Fr& batch);
 
  private:
   // The nodes of one depth > 0, left and right children apart: entry y belongs to the parent y.
   struct Layer {
+    bool built = false;
     size_t used = 0;  // parents that are stored
     FieldBuffer p0, p1, q0, q1;
   };
@@ -76,6 +78,7 @@ class FractionTree {
   static void store_node(Layer& layer, size_t node, const Fraction& value);
   void build_above_leaves();
   void build_above(size_t depth);
+  void build(size_t depth);
 
   LeafRuns leaves_;
   int log_size_;

@@ -108,6 +108,7 @@ FractionTree::FractionTree(std::vector<LeafRun> runs, int log_size)
 
 FractionTree::Layer FractionTree::make_layer(size_t nodes) {
   Layer layer;
+  layer.built = true;
   layer.used = (nodes + 1) / 2;
   for (auto* part : {&layer.p0, &layer.p1, &layer.q0, &layer.q1}) *part = make_field_buffer(layer.used);
   if (nodes % 2 == 1) {
@@ -157,23 +158,31 @@ void FractionTree::build_above(size_t depth) {
   layers_[depth] = std::move(layer);
 }
 
-std::unique_ptr<FractionLayer> FractionTree::layer(std::vector<Fr> point, const Fr& batch) const {
+// The nodes of a depth between root and leaves, if they are not there.
+void FractionTree::build(size_t depth) {
+  if (layers_[depth].built) return;
+  if (depth + 1 == static_cast<size_t>(log_size_)) return build_above_leaves();
+  build(depth + 1);
+  build_above(depth);
+}
+
+std::unique_ptr<FractionLayer> FractionTree::layer(std::vector<Fr> point, const Fr& batch) {
   const size_t children = point.size() + 1;
   if (children == static_cast<size_t>(log_size_)) {
     return std::make_unique<FractionLayer>(std::make_unique<LeafTables>(leaves_, batch), std::move(point),
                                            batch);
   }
-  const Layer& nodes = layers_[children];
-  std::vector<ArrayTables::Table> tables;
-  tables.push_back(ArrayTables::own(make_field_buffer(nodes.used), nodes.used, batch));
-  for (const auto& [part, tail] :
-       {std::pair(&nodes.p1, Fr::zero()), {&nodes.q0, Fr::one()}, {&nodes.q1, Fr::one()}}) {
-    tables.push_back({field_column(part->get(), nodes.used), tail, nullptr});
-  }
+  build(children);
+  Layer nodes = std::exchange(layers_[children], Layer{});
   parallel_for(nodes.used, kGrain, [&](size_t begin, size_t end) {
-    for (size_t y = begin; y < end; ++y) tables[0].owned[y] = nodes.p0[y] + batch * nodes.q0[y];
+    for (size_t y = begin; y < end; ++y) nodes.p0[y] += batch * nodes.q0[y];
   });
   count_field_mults(nodes.used);
+  std::vector<ArrayTables::Table> tables;
+  tables.push_back(ArrayTables::own(std::move(nodes.p0), nodes.used, batch));
+  tables.push_back(ArrayTables::own(std::move(nodes.p1), nodes.used, Fr::zero()));
+  tables.push_back(ArrayTables::own(std::move(nodes.q0), nodes.used, Fr::one()));
+  tables.push_back(ArrayTables::own(std::move(nodes.q1), nodes.used, Fr::one()));
   return std::make_unique<FractionLayer>(std::make_unique<ArrayTables>(std::move(tables), nodes.used),
                                          std::move(point), batch);
 }
