@@ -476,8 +476,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "points of equations are checked": mutant(
         "transcript/equations",
-        "raise ProofRejected(",
-        "return print(",
+        'raise ProofRejected("bad point", str(e)) from None',
+        "pass",
         EQUATIONS,
         "points",
     ),

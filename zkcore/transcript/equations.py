@@ -127,7 +127,7 @@ class Equations:
         for purpose, parts in known.items():
             most = max(len(s) for _, s in parts)
             points.append(self.generators.take(purpose, most))
-            padded = [(w, here.pad(s, (most, 4))) for w, s in parts]
+            padded = [(w, s if len(s) == most else here.pad(s, (most, 4))) for w, s in parts]
             factors.append(k.combine(padded, 0, most))
         return k.msm(here.concatenate(points), here.concatenate(factors))
 

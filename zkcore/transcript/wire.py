@@ -167,7 +167,8 @@ class Wire:
 
     def bases(self, known: Known) -> Points:
         """[n, 12]: the generators themselves."""
-        return self.kernels.space.concatenate([self.generators.take(purpose, count) for purpose, count in known])
+        parts = [self.generators.take(purpose, count) for purpose, count in known]
+        return parts[0] if len(parts) == 1 else self.kernels.space.concatenate(parts)
 
     def multiples(self, known: Known, scalars: FieldArray) -> list[tuple[str, FieldArray]]:
         """scalars[i] * generator i of `known`, as part of a combination."""
