@@ -24,8 +24,8 @@ Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) e
 
 class StrategyConfig(Strict):
     """How the repeated blocks are proved. `batching`: one lookup tree and one opening for the whole proof (one), one of
-    each a layer (each_layer), or a tree for every `tree_layers` layers, under folding for as many cells as they have, and
-    one opening (layer_trees)."""
+    each a layer (each_layer), or a tree for every `tree_layers` layers, under folding as many cells, and one
+    opening (layer_trees)."""
 
     name: str = "per_layer"
     batching: Literal["one", "each_layer", "layer_trees"] = "one"
