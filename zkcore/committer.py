@@ -84,7 +84,7 @@ def commit(
     """Write `out`/public.zkc and `out`/private. `texts`: for calibration, and held out."""
     report.stage("load")
     raw = checkpoint.load_config(model_dir)
-    parts = Parts.of(config, str(raw.get("model_type")))
+    parts = Parts.of(config, raw["model_type"])
     architecture = parts.family.architecture(raw)
     codec = TextCodec(checkpoint.tokenizer_file(model_dir))
     real = parts.family.weights(architecture, checkpoint.load_tensors(model_dir))

@@ -54,7 +54,7 @@ class Owner:
     @staticmethod
     def load(directory: Path) -> Owner:
         """The directory that `commit` made; its public.zkc stands for it."""
-        directory = directory.parent if directory.is_file() else directory
+        directory = directory.parent if directory.name == public.NAME else directory
         commitment = public.load(directory / public.NAME)
         weights, secrets = _private(commitment, directory / "private" / "weights.safetensors")
         return Owner(commitment, weights, secrets)

@@ -178,7 +178,8 @@ def test_a_model_we_cannot_prove(tiny: Place, changes: dict[str, Any], said: lis
     ("changes", "kind", "said"),
     [
         ({"model_type": "mixtral"}, PluginError, "mixtral"),
-        ({"model_type": ...}, ZkcoreError, "model"),
+        ({"model_type": ...}, ModelError, "model_type"),
+        ({"model_type": ["llama"]}, ModelError, "model_type"),
         ({"hidden_act": "gelu"}, PluginError, "gelu"),
         ({"attention_bias": True}, ModelError, "attention_bias"),
         ({"num_hidden_layers": 3}, ModelError, "missing tensor model.layers.2."),
@@ -363,9 +364,9 @@ def test_files_that_are_not_there(tiny: Place, here: Path) -> None:
 
 def test_directories_in_the_place_of_files(tiny: Place, here: Path) -> None:
     refused(lambda: api.verify(here, tiny.public), UsageError, "no regular file")
-    refused(lambda: api.verify(tiny.proof, here), UsageError, "no regular file")
-    refused(lambda: api.inspect(here), UsageError, "no regular file")
-    refused(lambda: api.prove(tiny.public, "a", 1, here / "a.zkp"), UsageError, "public.zkc")
+    refused(lambda: api.verify(tiny.proof, here), UsageError, "public.zkc: No such file")
+    refused(lambda: api.inspect(here), UsageError, "public.zkc: No such file")
+    refused(lambda: api.prove(tiny.proof, "a", 1, here / "a.zkp"), UsageError, "public.zkc: Not a directory")
     refused(lambda: api.verify(Path("a\0b"), tiny.public), UsageError)
 
 

@@ -71,7 +71,7 @@ def _checkpoint(path: Path, config: Config, text: str | None) -> Source:
         return Source(str(path), _assumed(raw, config), True, size)
     from zkcore import committer
 
-    parts = Parts.of(config, str(raw.get("model_type")))
+    parts = Parts.of(config, raw["model_type"])
     architecture = parts.family.architecture(raw)
     real = parts.family.weights(architecture, checkpoint.load_tensors(path))
     windows = committer.windows(config, architecture, codec.encode(text))
@@ -80,7 +80,7 @@ def _checkpoint(path: Path, config: Config, text: str | None) -> Source:
 
 
 def _assumed(raw: Mapping[str, Any], config: Config) -> Setup:
-    parts = Parts.of(config, str(raw.get("model_type")))
+    parts = Parts.of(config, raw["model_type"])
     architecture = parts.family.architecture(raw)
     return Setup(parts, architecture, assumed(parts, architecture)).settled()
 

@@ -27,8 +27,11 @@ DERIVED = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias")
 
 
 def load_config(directory: Path) -> dict[str, Any]:
-    """The model's config.json."""
-    return _json_object(_member(directory, CONFIG))
+    """The model's config.json, which names its family."""
+    content = _json_object(_member(directory, CONFIG))
+    if not isinstance(content.get("model_type"), str):
+        raise ModelError(f"{CONFIG}: it has no model_type, which names the family of the model")
+    return content
 
 
 def tokenizer_file(directory: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zkcore.report.tables import rows_table
+from zkcore.report.tables import counted, rows_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,4 +58,4 @@ def line(reports: Sequence[Report]) -> str:
     tried = sum(len(r.outcomes) for r in reports)
     bad = sum(len(r.failures) for r in reports)
     verdict = f"{bad} failures" if bad else "no failure: evidence against these attacks, no proof of soundness"
-    return f"{tried:,} attacks on {len(reports)} subjects: {verdict}"
+    return f"{tried:,} attacks on {counted(len(reports), 'subject')}: {verdict}"
