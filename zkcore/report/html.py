@@ -46,13 +46,14 @@ def heading(title: str, level: int = 2) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    cells = "".join(f"<th>{text(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(_cell(v) for v in row)}</tr>" for row in rows)
+    """Without a head, numbers stand among words, and begin where they do."""
+    cells, aligned = "".join(f"<th>{text(name)}</th>" for name in head), any(head)
+    body = "".join(f"<tr>{''.join(_cell(v, aligned) for v in row)}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(value: object) -> str:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+def _cell(value: object, aligned: bool) -> str:
+    number = aligned and isinstance(value, (int, float)) and not isinstance(value, bool)
     shown = text(plain(value))
     kind = ' class="number"' if number else ' class="failed"' if shown.startswith("failed") else ""
     return f"<td{kind}>{shown}</td>"

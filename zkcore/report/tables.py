@@ -71,7 +71,10 @@ def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]
     table.min_width = min(len(title), 80)  # a title is not broken for a narrow table
     cells = [[plain(v) for v in row] for row in rows]
     for i, name in enumerate(head):
-        numbers = all(row[i].justify == "right" or not row[i].plain for row in cells if i < len(row))
+        column = [row[i] for row in cells if i < len(row)]
+        numbers = all(cell.justify == "right" or cell.plain in ("", "-") for cell in column)
+        for cell in [] if numbers else column:
+            cell.justify = None  # among words a number begins where they do
         table.add_column(plain(name), overflow="fold", no_wrap=numbers)  # a number is not broken
     for row in cells:
         table.add_row(*row)
