@@ -2,7 +2,8 @@
 that work. Parts state their needs as class attributes; what they do not state, they do not need:
 
     strategy, op    needs_virtual_outputs   function values must stay uncommitted
-    strategy        batching            the values of strategy.batching that mean something to it
+    strategy        batching                the values of strategy.batching that mean something to it
+    strategy        runs                    it heeds strategy.folded_layers
     scheme          hides                   False: its commitments and openings show what is inside
 """
 
@@ -26,6 +27,7 @@ def check(config: Config, registry: Registry) -> None:
     problems = [
         *_virtual(config, registry),
         *_batching(config, registry),
+        *_runs(config, registry),
         *_hiding(config, registry),
         *_segments(config),
     ]
@@ -65,6 +67,20 @@ def _batching(config: Config, registry: Registry) -> Iterator[str]:
 
 def _known_batching(strategy: Any) -> tuple[str, ...]:
     return tuple(getattr(strategy, "batching", BATCHING))
+
+
+def _runs(config: Config, registry: Registry) -> Iterator[str]:
+    name, chosen = config.strategy.name, config.strategy.folded_layers
+    if chosen != "all" and not _has_runs(registry.strategy(name)):
+        others = [o.name for o in registry.offered("strategy") if _has_runs(o.factory)]
+        yield (
+            f"strategy.folded_layers: {chosen} and strategy.name: {name} do not go together: nothing is folded. "
+            f"Choose strategy.folded_layers: all, or strategy.name: {_any(others)}"
+        )
+
+
+def _has_runs(strategy: Any) -> bool:
+    return bool(getattr(strategy, "runs", False))
 
 
 def _hiding(config: Config, registry: Registry) -> Iterator[str]:

@@ -25,11 +25,13 @@ Listed = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) e
 class StrategyConfig(Strict):
     """How the repeated blocks are proved. `batching`: one lookup tree and one opening for the whole proof (one), one of
     each a layer (each_layer), or a tree for every `tree_layers` layers, under folding as many cells, and one
-    opening (layer_trees)."""
+    opening (layer_trees). folded_layers: how many layers folding takes at a time; fewer take less memory and make
+    longer proofs."""
 
     name: str = "per_layer"
     batching: Literal["one", "each_layer", "layer_trees"] = "one"
     tree_layers: int = Field(default=1, ge=1)
+    folded_layers: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
 
     def group(self, name: str) -> str:
         """Of lookups that share a tree: those of the same layers, and all others. `name`: of a tensor, or its scope."""

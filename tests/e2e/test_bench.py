@@ -29,7 +29,8 @@ TINY = {
     "rms_norm_eps": 1e-5,
 }
 MODEL = {"table_bits": 8, "activation_bits": 12, "weight_bits": 12, "attention": {"tile": 16}}
-LARGE = sorted((Path(__file__).parents[2] / "benchmarks" / "large").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+LARGE = sorted([*(ROOT / "benchmarks" / "large").glob("*.yaml"), *(ROOT / "configs").glob("large*.yaml")])
 CONFIG = {"commitment": {"log_width": 6}, "strategy": {"batching": "layer_trees"}, "model": MODEL}
 
 

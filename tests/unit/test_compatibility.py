@@ -37,6 +37,7 @@ def registry(more: Iterable[Offer] = ()) -> Registry:
         Offer("lookup argument", "logup_gkr", "zkcore", LogupGkr),
         Offer("strategy", "per_layer", "zkcore", PerLayer),
         Offer("strategy", "whole", "x", Whole),
+        Offer("strategy", "cutting", "x", Cutting),
         Offer("attention op", "attention", "zkcore", Attention),
         Offer("attention op", "thrifty", "x", Thrifty),
         Offer("attention op", "zkattn", "zkcore", ZkAttention),
@@ -54,10 +55,17 @@ def problems(data: dict[str, Any]) -> tuple[str, ...]:
     return ()
 
 
+class Cutting(PerLayer):
+    """A strategy that folds."""
+
+    runs = True
+
+
 GOOD: list[dict[str, Any]] = [
     {},
     {"lookup": "tlookup"},
     {"strategy": {"name": "whole"}},
+    {"strategy": {"name": "cutting", "folded_layers": 3}},
     {"strategy": {"batching": "each_layer"}, "lookup": "tlookup"},
     {"commitment": {"name": "plain"}, "zero_knowledge": False},
     {"model": {"table_bits": 8}},
@@ -74,7 +82,7 @@ def test_a_strategy_that_needs_virtual_values() -> None:
     [problem] = problems({"strategy": {"name": "whole"}, "lookup": "tlookup"})
     assert problem == (
         "strategy.name: whole and lookup: tlookup do not go together: whole needs function values that stay virtual, "
-        "tlookup commits them. Choose lookup: logup_gkr, or strategy.name: per_layer"
+        "tlookup commits them. Choose lookup: logup_gkr, or strategy.name: cutting or per_layer"
     )
 
 
@@ -88,7 +96,15 @@ def test_a_setting_that_a_strategy_would_ignore() -> None:
     [problem] = problems({"strategy": {"name": "whole", "batching": "each_layer"}})
     assert problem == (
         "strategy.batching: each_layer and strategy.name: whole do not go together. "
-        "Choose strategy.batching: one, or strategy.name: per_layer"
+        "Choose strategy.batching: one, or strategy.name: cutting or per_layer"
+    )
+
+
+def test_runs_of_a_strategy_that_folds_nothing() -> None:
+    [problem] = problems({"strategy": {"name": "per_layer", "folded_layers": 4}})
+    assert problem == (
+        "strategy.folded_layers: 4 and strategy.name: per_layer do not go together: nothing is folded. "
+        "Choose strategy.folded_layers: all, or strategy.name: cutting"
     )
 
 

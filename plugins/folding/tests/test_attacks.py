@@ -29,6 +29,7 @@ from zkcore.testing.toolbox import (
 
 Weights = dict[str, Array]
 FOLDING = Folding(StrategyConfig())
+RUNS = Folding(StrategyConfig(folded_layers=2))  # the first two layers, and the third
 LAYERS = 3
 
 
@@ -83,12 +84,13 @@ ORDERS: dict[str, tuple[int | None, ...]] = {
 }
 
 
+@pytest.mark.parametrize("folding", [FOLDING, RUNS], ids=["all", "runs"])
 @pytest.mark.parametrize("name", ORDERS)
-def test_the_layers_of_another_model(name: str) -> None:
+def test_the_layers_of_another_model(name: str, folding: Folding) -> None:
     """Another model's whole inference: every relation holds, only the model's commitment says otherwise."""
     model, liar = SmallLlama(LAYERS), Another(LAYERS, change=in_order(*ORDERS[name]))
-    system, given = liar.prepare(FOLDING, liar.answer(PROMPT))
-    honest = FOLDING.arrange(model.graph(Sequence((0, 0), 1)), model.weights())
+    system, given = liar.prepare(folding, liar.answer(PROMPT))
+    honest = folding.arrange(model.graph(Sequence((0, 0), 1)), model.weights())
     assert guards(system, given, honest) == {"opening"}
 
 
@@ -111,6 +113,34 @@ def test_layers_of_another_prompt(first: int) -> None:
     given = {n: _spliced(n, mine, foreign, first) for n in mine}
     inputs = Witness(other, tools().kernels, foreign).array("layers.input")
     assert guards(system, given, given, {"layers.input": _from(first, inputs)}) == {"layers.input"}
+
+
+def test_a_run_of_another_prompt() -> None:
+    """The second run and the answer are another prompt's: only the link between the runs breaks."""
+    model = SmallLlama(LAYERS)
+    theirs = model.answer(OTHER)
+    claimed = Sequence((*PROMPT, *theirs.generated), len(PROMPT))
+    _, mine = model.prepare(RUNS, model.answer(PROMPT))
+    other, foreign = model.prepare(RUNS, theirs)
+    system = RUNS.expand(model.graph(claimed), model.quantisation.bits.table_bits)
+    given = {n: a if n.startswith(("layers.0.", "embed")) else foreign[n] for n, a in mine.items()}
+    inputs = Witness(other, tools().kernels, foreign).array("layers.2.input")
+    lie: Lie = lambda array, witness: inputs  # noqa: E731
+    assert guards(system, given, given, {"layers.2.input": lie}) == {"layers.2.input"}
+
+
+def test_a_run_skipped() -> None:
+    """What reads the result of the last run is given the first one's: what says which result it is breaks."""
+    model = SmallLlama(LAYERS)
+    shallow = Another(2, change=lambda w: {n: model.weights()[n] for n in w})
+    answer = shallow.answer(PROMPT)
+    claimed = Sequence((*PROMPT, *answer.generated), len(PROMPT))
+    _, mine = model.prepare(RUNS, model.answer(PROMPT))
+    _, early = shallow.prepare(FOLDING, answer)
+    system = RUNS.expand(model.graph(claimed), model.quantisation.bits.table_bits)
+    given = {n: a if n.startswith(("layers.", "embed")) else early[n] for n, a in mine.items()}
+    first: Lie = lambda array, witness: np.array(witness.array("layers.0.mlp_residual.y")[1])  # noqa: E731
+    assert guards(system, given, mine, {"layers.2.result": first}) == {"layers.2.result"}
 
 
 def _spliced(name: str, mine: Mapping[str, Array], foreign: Mapping[str, Array], first: int) -> Array:

@@ -36,6 +36,7 @@ def size(strategy: Strategy, layers: int) -> int:
 
 
 TREES = StrategyConfig(name="folding", batching="layer_trees", tree_layers=1)
+RUNS = StrategyConfig(name="folding", folded_layers=2)
 
 
 def test_one_layer() -> None:
@@ -49,6 +50,31 @@ def test_one_layer() -> None:
 def test_the_suite_for_strategies(layers: int, config: StrategyConfig) -> None:
     report = check_strategy(Folding(config), STATES, SmallLlama(layers=layers))
     assert all(report.guards.values())
+
+
+@pytest.mark.parametrize("config", [RUNS, TREES.model_copy(update={"folded_layers": 2})], ids=["one tree", "trees"])
+@pytest.mark.parametrize("states", ["layers.0.mlp_residual.y", "layers.2.mlp_residual.y"])
+def test_the_suite_for_runs_of_layers(states: str, config: StrategyConfig) -> None:
+    report = check_strategy(Folding(config), states, SmallLlama(layers=4))
+    assert all(report.guards.values())
+
+
+@pytest.mark.parametrize(
+    ("layers", "shapes"), [(2, {"layers.q": 2}), (5, {"layers.0.q": 2, "layers.2.q": 2, "layers.4.q": 1})]
+)
+def test_runs_of_layers(layers: int, shapes: dict[str, int]) -> None:
+    """The last may be shorter; a single one is everything there is."""
+    model, folding = SmallLlama(layers=layers), Folding(RUNS)
+    graph = model.graph(model.answer(PROMPT))
+    weights = folding.weights(graph)
+    assert {n: w.shape[0] for n, w in weights.items() if n.endswith(".q")} == shapes
+    arranged = folding.arrange(graph, model.weights())
+    assert {n: arranged[n].shape for n in weights} == {n: w.shape for n, w in weights.items()}
+
+
+def test_runs_are_longer_than_all_at_once_and_shorter_than_layer_by_layer() -> None:
+    one, runs, apart = (size(s, 8) for s in (Folding(StrategyConfig()), Folding(RUNS), PerLayer(StrategyConfig())))
+    assert one < runs < apart
 
 
 def test_a_tree_takes_as_many_cells_as_some_layers_have() -> None:

@@ -8,13 +8,17 @@ The block is stated once, for one layer, and stacked (zkcore.graph.vmap). Its in
 so the layers are linked through the committed hidden states, and no layer can be skipped, repeated or swapped. One
 sumcheck per op instead of L, one opening per weight kind, one commitment per activation kind.
 
+A model whose stacked layers would not fit is folded in runs of `folded_layers` layers: each run is such a block, tied
+to the result of the one before it. Bytes grow with the number of runs.
+
 Lookups share one tree, or, where that would not fit (batching: layer_trees), each tree takes about as many cells as
-`tree_layers` layers have. An op's lookups of all layers stay together, so trees are never more than a layer's ops.
+`tree_layers` layers have. An op's lookups of a run stay together: at most as many trees as a layer has lookups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -34,50 +38,81 @@ from zkcore.graph.vmap import Axis, Stack
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
-SCOPE, INPUT = "layers.", "layers.input"
+SCOPE = "layers."
+
+
+@dataclass(frozen=True)
+class Run:
+    """Layers that are folded together, and what their tensors' names begin with."""
+
+    first: int
+    size: int
+    scope: str
+
+    @property
+    def layers(self) -> range:
+        return range(self.first, self.first + self.size)
 
 
 class Folding:
     name = "folding"
     batching = ("one", "layer_trees")
+    runs = True
 
     def __init__(self, config: StrategyConfig) -> None:
         self._layers_a_tree = config.tree_layers if config.batching == "layer_trees" else None
+        self._most = config.folded_layers
+
+    def _runs(self, layers: int) -> list[Run]:
+        if self._most == "all" or self._most >= layers:
+            return [Run(0, layers, SCOPE)]
+        most = self._most
+        return [Run(i, min(most, layers - i), f"{SCOPE}{i}.") for i in range(0, layers, most)]
 
     # --- weights -----------------------------------------------------------------------------------------------------
     def weights(self, graph: ModelGraph) -> Mapping[str, Weight]:
-        """One tensor per kind, [L, ...]."""
-        stacked = {SCOPE + n: Weight((graph.layers, *w.shape), w.lo, w.hi) for n, w in graph.block.weights.items()}
+        """One tensor per kind and run, [layers of the run, ...]."""
+        stacked = {
+            run.scope + n: Weight((run.size, *w.shape), w.lo, w.hi)
+            for run in self._runs(graph.layers)
+            for n, w in graph.block.weights.items()
+        }
         return {**graph.prologue.weights, **stacked, **graph.epilogue.weights}
 
     def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Array]:
         out = {n: weights[n] for n in (*graph.prologue.weights, *graph.epilogue.weights)}
-        for name in graph.block.weights:
-            parts = [weights[f"layers.{i}.{name}"] for i in range(graph.layers)]
-            out[SCOPE + name] = of(parts[0]).stack(parts)
+        for run in self._runs(graph.layers):
+            for name in graph.block.weights:
+                out[run.scope + name] = _stacked(run, {i: weights[f"{SCOPE}{i}.{name}"] for i in run.layers})
         return out
 
     # --- the system --------------------------------------------------------------------------------------------------
     def expand(self, graph: ModelGraph, table_bits: int, virtual_outputs: bool = True) -> System:
         builder = Builder(table_bits, virtual_outputs)
-        start = _handed_on(place(builder, graph, "", graph.prologue, None))
-        template, out = _template(graph, start, table_bits, virtual_outputs)
-        axis = Axis("l", graph.layers, SCOPE, {"input": INPUT}, self._trees(template, graph.layers))
-        stack = Stack(template, builder, axis)
-        stack.declare()
-        states = builder.tensors[SCOPE + out.name]
-        _link(builder, graph.layers, start, states)
-        stack.relate()
-        place(builder, graph, "", graph.epilogue, _result(builder, graph.layers, states))
+        state = _handed_on(place(builder, graph, "", graph.prologue, None))
+        for run in self._runs(graph.layers):
+            state = self._fold(builder, graph, run, state)
+        place(builder, graph, "", graph.epilogue, state)
         return freeze(builder)
 
-    def _trees(self, template: Builder, layers: int) -> dict[str, str]:
+    def _fold(self, builder: Builder, graph: ModelGraph, run: Run, start: Tensor) -> Tensor:
+        """Adds a run of layers; returns what it hands on."""
+        template, out = _template(graph, start, builder)
+        axis = Axis("l", run.size, run.scope, {"input": f"{run.scope}input"}, self._trees(template, run))
+        stack = Stack(template, builder, axis)
+        stack.declare()
+        states = builder.tensors[run.scope + out.name]
+        _link(builder, run, start, states)
+        stack.relate()
+        return _result(builder, run, states)
+
+    def _trees(self, template: Builder, run: Run) -> dict[str, str]:
         if self._layers_a_tree is None:
             return {}
         lookups = [r for r in template.relations if r.kind == "lookup"]
         cells = [prod(template.domain(r.spec, r.exprs)) for r in lookups]
-        found = fill_trees([n * layers for n in cells], sum(cells) * self._layers_a_tree)
-        return {r.name: f"{SCOPE}{tree}" for r, tree in zip(lookups, found, strict=True)}
+        found = fill_trees([n * run.size for n in cells], sum(cells) * self._layers_a_tree)
+        return {r.name: f"{run.scope}{tree}" for r, tree in zip(lookups, found, strict=True)}
 
     def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
         """Per-layer tensors stacked; the rest as it is."""
@@ -87,14 +122,20 @@ class Folding:
             array = taken(value)
             if name.startswith(SCOPE):
                 layer, local = name.removeprefix(SCOPE).split(".", 1)
-                layers.setdefault(SCOPE + local, {})[int(layer)] = array
+                layers.setdefault(local, {})[int(layer)] = array
             elif name in system.tensors:
                 out[name] = array.reshape(system.tensors[name].shape)
-        for name, parts in layers.items():
-            if name in system.tensors:
-                ordered = of(parts[0]).stack([parts[i] for i in range(len(parts))])
-                out[name] = ordered.reshape(system.tensors[name].shape)
+        for local, parts in layers.items():
+            for run in self._runs(len(parts)):
+                if (stacked := system.tensors.get(run.scope + local)) is not None:
+                    out[stacked.name] = _stacked(run, parts).reshape(stacked.shape)
         return out
+
+
+def _stacked(run: Run, parts: Mapping[int, Array]) -> Array:
+    """One tensor of the run's layers, out of a tensor for each layer of the model."""
+    ordered = [parts[i] for i in run.layers]
+    return of(ordered[0]).stack(ordered)
 
 
 def _handed_on(tensor: Tensor | None) -> Tensor:
@@ -103,11 +144,11 @@ def _handed_on(tensor: Tensor | None) -> Tensor:
     return tensor
 
 
-def _template(graph: ModelGraph, start: Tensor, table_bits: int, virtual_outputs: bool) -> tuple[Builder, Tensor]:
+def _template(graph: ModelGraph, start: Tensor, target: Builder) -> tuple[Builder, Tensor]:
     """One layer, reading "input": an interval that holds for what comes before the first layer and after each."""
     lo, hi = start.lo, start.hi
     for _ in range(2):
-        template = Builder(table_bits, virtual_outputs)
+        template = Builder(target.table_bits, target.virtual_outputs)
         source = template.add(Tensor("input", start.shape, "virtual", lo, hi))
         out = _handed_on(place(template, graph, "", graph.block, source))
         if out.kind != "committed":
@@ -123,20 +164,20 @@ def _axes(tensor: Tensor) -> str:
     return "abcdefgh"[: len(tensor.shape)]
 
 
-def _link(builder: Builder, layers: int, start: Tensor, states: Tensor) -> None:
-    """input[l] = output[l - 1], and the prologue's for l = 0."""
-    builder.scope, axes = SCOPE, _axes(start)
-    before = builder.public("layers shifted", OneHot((-1, *range(layers - 1)), (layers,), layers))
-    first = builder.public("first layer", Dense(_unit(layers, 0), 0, 1, {(0,): 1}))
+def _link(builder: Builder, run: Run, start: Tensor, states: Tensor) -> None:
+    """input[l] = output[l - 1], and what came before the run for l = 0."""
+    builder.scope, axes, n = run.scope, _axes(start), run.size
+    before = builder.public(f"{n} layers shifted", OneHot((-1, *range(n - 1)), (n,), n))
+    first = builder.public(f"first of {n} layers", Dense(_unit(n, 0), 0, 1, {(0,): 1}))
     shifted = builder.einsum("shifted", f"lk,k{axes}->l{axes}", before, states)
     opened = builder.einsum("opened", f"l,{axes}->l{axes}", first, start)
     builder.linear("input", "l" + axes, shifted["l" + axes] + opened["l" + axes])
 
 
-def _result(builder: Builder, layers: int, states: Tensor) -> Tensor:
+def _result(builder: Builder, run: Run, states: Tensor) -> Tensor:
     axes = _axes(states)[1:]
-    last = builder.public("last layer", Dense(_unit(layers, layers - 1), 0, 1, {(0,): 1}))
-    builder.scope = SCOPE
+    last = builder.public(f"last of {run.size} layers", Dense(_unit(run.size, run.size - 1), 0, 1, {(0,): 1}))
+    builder.scope = run.scope
     return builder.einsum("result", f"l,l{axes}->{axes}", last, states)
 
 
