@@ -113,7 +113,7 @@ class Transcript:
         def make() -> Points:
             return self._wire.fixed.combine([secret or 0, *(numbers or [])]).reshape(1, 12)
 
-        self._ledger.refs.append(int(self._wire.points(label, 1, make)[0]))
+        self._ledger.refs.append(self._wire.points(label, 1, make).item())
 
     def multiply(self, a: Number, b: Number) -> Number:
         """The product; of two hidden values: a new slot, committed in finish(), and one constraint."""
