@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -75,7 +75,8 @@ def rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]
         numbers = all(cell.justify == "right" or cell.plain in ("", "-") for cell in column)
         for cell in [] if numbers else column:
             cell.justify = None  # among words a number begins where they do
-        table.add_column(plain(name), overflow="fold", no_wrap=numbers)  # a number is not broken
+        side: Literal["left", "right"] = "right" if numbers and name else "left"
+        table.add_column(plain(name), justify=side, overflow="fold", no_wrap=numbers)  # a number is not broken
     for row in cells:
         table.add_row(*row)
     return table
