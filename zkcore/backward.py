@@ -13,7 +13,7 @@ from functools import partial
 
 from zkcore.claim import Claim
 from zkcore.commitment.deferred import Pending
-from zkcore.commitment.scheme import Commitment, CommitmentScheme, Opening
+from zkcore.commitment.scheme import Commitment, CommitmentScheme, Opening, Wanted
 from zkcore.errors import GraphError
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
@@ -62,9 +62,10 @@ class Driver:
         layers = layers_in(system.tensors)
         self._stage(t, "commit")
         tensors = system.of_kind("committed")
-        for k, tensor in enumerate(tensors):
+        wanted = [Wanted(f"commit {x.name}", x.shape, partial(_array, session, x.name)) for x in tensors]
+        for k, (tensor, made) in enumerate(zip(tensors, self.scheme.commit_all(t, wanted), strict=True)):
             self.progress("commit", layer(tensor.name, layers), k, len(tensors))
-            self._commit(t, tensor.name, tensor.shape, partial(_array, session, tensor.name))
+            self._keep(tensor.name, made)
         self._stage(t, "lookups")
         self._lookups(session)
         self._stage(t, "backward")
@@ -95,10 +96,13 @@ class Driver:
             self.progress(name)
 
     def _commit(self, t: Transcript, name: str, shape: tuple[int, ...], make: Callable[[], Array]) -> None:
+        self._keep(name, self.scheme.commit(t, f"commit {name}", shape, make))
+
+    def _keep(self, name: str, commitment: Commitment) -> None:
         if name in self.committed:
             raise GraphError(f"{name}: committed twice; claims about one would be opened in the other")
         self._extra[name] = self._group
-        self.committed[name] = self.scheme.commit(t, f"commit {name}", shape, make)
+        self.committed[name] = commitment
 
     def _lookups(self, session: Session) -> None:
         relations = [r for r in session.system.relations if r.kind == "lookup" and not r.outs]

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from zkcore import evaluation
 from zkcore import proof as files
+from zkcore.commitment.scheme import Wanted
 from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
 from zkcore.field.kernels import MODULUS, Kernels
@@ -162,11 +163,12 @@ def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Array]) -> tuple[b
     """The weights' commitment rows as bytes, and what is inside them."""
     channel = ProverChannel(_fingerprint(tools.kernels, weights))
     t = Transcript(channel, tools, b"weights")
-    scheme, secrets = setup.parts.scheme, {}
-    for name, spec in setup.weights().items():
-        made = scheme.commit(t, name, spec.shape, partial(weights.__getitem__, name), spec.ternary).rows
-        if made.blinds is not None:
-            secrets[name] = replace(made, inside=weights[name], blinds=tools.kernels.space.host(made.blinds))
+    specs, secrets = setup.weights(), {}
+    wanted = [Wanted(n, spec.shape, partial(weights.__getitem__, n), spec.ternary) for n, spec in specs.items()]
+    for name, made in zip(specs, setup.parts.scheme.commit_all(t, wanted), strict=True):
+        if made.rows.blinds is not None:
+            blinds = tools.kernels.space.host(made.rows.blinds)
+            secrets[name] = replace(made.rows, inside=weights[name], blinds=blinds)
     return bytes(channel.proof), secrets
 
 

@@ -11,6 +11,7 @@
 #include "scalars.hpp"
 #ifdef ZKCORE_HAS_CUDA
 #include "zkcore/cuda.hpp"
+#include "zkcore/hash_to_curve.hpp"
 #include "zkcore/ternary_cuda.hpp"
 #endif
 
@@ -87,6 +88,26 @@ void py_eq_table(const py::bytes& point, const py::bytes& scale, Address out, Ad
   cuda::eq_table(w, factor, at<Fr>(out), stream_at(stream));
 }
 
+void py_eq_sum(const std::vector<std::pair<py::bytes, py::bytes>>& points, const std::optional<PyColumn>& mask,
+               size_t length, Address out, Address stream) {
+  if (points.empty() || points.size() > cuda::kMostEqTables) fail("points: too few or too many");
+  std::vector<cuda::ScaledPoint> list;
+  for (const auto& [scale, point] : points) {
+    list.emplace_back(scalar(scale, "scale"), scalars(point, "point"));
+    const size_t variables = list.back().second.size();
+    if (variables > kMaxVariables || size_t{1} << variables != length) fail("point: wrong number of coordinates");
+  }
+  const int8_t* chosen = nullptr;
+  if (mask) {
+    const Column m = column(*mask);
+    if (m.type != ColumnType::kInt8) throw py::type_error("mask: expected int8");
+    if (m.size != length) fail("mask: wrong number of entries");
+    chosen = static_cast<const int8_t*>(m.data);
+  }
+  const py::gil_scoped_release release;
+  cuda::eq_sum(list, chosen, at<Fr>(out), stream_at(stream));
+}
+
 void py_contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights, Address out,
                  Address stream) {
   const Column c = column(values);
@@ -148,6 +169,34 @@ size_t py_multiply_chains(const PyColumn& values, int rounds, Address out, Addre
   const py::gil_scoped_release release;
   return cuda::multiply_chains(static_cast<const Fr*>(c.data), c.size, rounds, at<Fr>(out),
                                stream_at(stream));
+}
+
+// ---- lookups
+
+Column integers(const PyColumn& c) {
+  const Column out = column(c);
+  if (out.type == ColumnType::kField) throw py::type_error("expected integers");
+  return out;
+}
+
+void py_lookup_rows(const PyColumn& index, int64_t first, uint32_t size, Address out, Address stream) {
+  const Column c = integers(index);
+  const py::gil_scoped_release release;
+  cuda::lookup_rows(c, first, size, at<int64_t>(out), stream_at(stream));
+}
+
+void py_tally_rows(const PyColumn& index, const std::optional<PyColumn>& chosen, int64_t first, uint32_t size,
+                   Address out, Address stream) {
+  const Column c = integers(index);
+  const int8_t* mask = nullptr;
+  if (chosen) {
+    const Column m = integers(*chosen);
+    if (m.type != ColumnType::kInt8) throw py::type_error("chosen: expected int8");
+    if (m.size != c.size) fail("chosen: wrong number of entries");
+    mask = static_cast<const int8_t*>(m.data);
+  }
+  const py::gil_scoped_release release;
+  cuda::tally_rows(c, mask, first, size, at<int64_t>(out), stream_at(stream));
 }
 
 // ---- sumcheck and fraction tree
@@ -261,6 +310,19 @@ void py_msm(Address points, const PyColumn& scalars, Address out, Address stream
             stream_at(stream));
 }
 
+void py_hash_to_curve(const py::bytes& dst, const py::bytes& prefix, uint64_t start, size_t count, Address out,
+                      Address stream) {
+  const std::string_view tag = dst;
+  const std::string_view message = prefix;
+  if (tag.empty()) fail("dst is empty");
+  if (count > 0 && start + (count - 1) < start) fail("start + count exceeds 64 bits");
+  const py::gil_scoped_release release;
+  std::vector<FieldPair> pairs(count);
+  hash_to_field(tag, message, start, count, pairs.data());
+  cuda::map_to_curve(curve_map(), pairs.empty() ? nullptr : pairs[0].data(), count, at<Affine>(out),
+                     stream_at(stream));
+}
+
 void py_commit_rows(Address generators, const PyColumn& rows, size_t n, size_t width, const PyColumn& blinds,
                     Address blinder, Address out, Address stream) {
   const Column values = column(rows), b = field(blinds);
@@ -268,6 +330,18 @@ void py_commit_rows(Address generators, const PyColumn& rows, size_t n, size_t w
   const py::gil_scoped_release release;
   cuda::commit_rows(at<const Affine>(generators), values, n, width, static_cast<const Fr*>(b.data),
                     at<const Affine>(blinder), at<Affine>(out), stream_at(stream));
+}
+
+// sums: room for n points in XYZZ coordinates.
+void py_sum_rows(Address generators, const PyColumn& rows, size_t n, size_t width, int magnitude_bits,
+                 Address sums, Address stream) {
+  const Column values = column(rows);
+  if (values.type == ColumnType::kField) throw py::type_error("rows: expected integers");
+  if (values.size != n * width || width == 0) fail("rows: wrong number of entries");
+  if (magnitude_bits < 1 || magnitude_bits > 64) fail("magnitude_bits: out of range");
+  const py::gil_scoped_release release;
+  cuda::sum_rows(at<const Affine>(generators), values, n, width, magnitude_bits, at<Xyzz>(sums),
+                 stream_at(stream));
 }
 
 // The entries, if they are int8 and all of them -1, 0 or 1.
@@ -325,17 +399,22 @@ void bind_cuda(py::module_& parent) {
   m.def("set_allocator", &py_set_allocator, py::arg("allocate"), py::arg("release"));
   m.def("from_ints", &py_from_ints);
   m.def("eq_table", &py_eq_table);
+  m.def("eq_sum", &py_eq_sum);
   m.def("contract", &py_contract);
   m.def("dot", &py_dot);
   m.def("combine", &py_combine);
   m.def("multiply", &py_multiply);
   m.def("batch_inverse", &py_batch_inverse);
   m.def("scatter_add", &py_scatter_add);
+  m.def("lookup_rows", &py_lookup_rows);
+  m.def("tally_rows", &py_tally_rows);
   m.def("multiply_chains", &py_multiply_chains);
   m.def("sumcheck", &py_sumcheck);
   m.def("fraction_tree", &py_fraction_tree);
+  m.def("hash_to_curve", &py_hash_to_curve);
   m.def("msm", &py_msm);
   m.def("commit_rows", &py_commit_rows);
+  m.def("sum_rows", &py_sum_rows);
   m.def("contract_ternary", &py_contract_ternary);
   m.def("subset_sums_count", &py_subset_sums_count);
   m.def("subset_sums", &py_subset_sums);

@@ -228,10 +228,24 @@ FixedBase* py_fixed_base(const py::array& points) {
   return new FixedBase(p.data, p.size);
 }
 
-PointsOut py_combine(const FixedBase& self, const py::bytes& scalars) {
+PointsOut py_combine(const FixedBase& self, const py::bytes& scalars, bool in_team) {
   const std::vector<Fr> s = scalars_from_bytes(scalars);
   if (s.size() > self.bases()) fail("more scalars than bases");
-  return compute(new_point(), [&](Affine* out) { *out = self.combine(s.data(), s.size()); });
+  return compute(new_point(), [&](Affine* out) { *out = self.combine(s.data(), s.size(), in_team); });
+}
+
+// sums: [n, 24], points in XYZZ coordinates as cuda::sum_rows leaves them.
+PointsOut py_blind_rows(const py::array& sums, const py::bytes& blinds, const FixedBase& blinder) {
+  constexpr py::ssize_t kLimbs = sizeof(Xyzz) / sizeof(uint64_t);
+  const auto* data = static_cast<const Xyzz*>(limb_rows(sums, kLimbs, "sums"));
+  const auto n = static_cast<size_t>(sums.shape(0));
+  const std::vector<Fr> b = scalars_from_bytes(blinds);
+  if (b.size() != n) fail("blinds: one is needed for every row");
+  if (blinder.bases() == 0) fail("blinder: has no base");
+  return compute(new_points(n), [&](Affine* out) {
+    std::vector<Xyzz> own(data, data + n);
+    blinder.add_blinds(own.data(), b.data(), n, out);
+  });
 }
 
 // [4096, 12]: the multiples of the first base.
@@ -256,7 +270,7 @@ void bind_curve(py::module_& m) {
   using namespace zkcore;
   py::class_<FixedBase>(m, "FixedBase")
       .def(py::init(&py_fixed_base), py::arg("points"))
-      .def("combine", &py_combine, py::arg("scalars"))
+      .def("combine", &py_combine, py::arg("scalars"), py::arg("in_team") = false)
       .def("table", &py_table);
   m.def("hash_to_curve", &py_hash_to_curve, py::arg("dst"), py::arg("prefix"), py::arg("start"),
         py::arg("count"));
@@ -267,6 +281,7 @@ void bind_curve(py::module_& m) {
   m.def("msm", &py_msm, py::arg("points"), py::arg("scalars"));
   m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
         py::arg("blinder"));
+  m.def("blind_rows", &py_blind_rows, py::arg("sums"), py::arg("blinds"), py::arg("blinder"));
   m.def("commit_ternary", &py_commit_ternary, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
         py::arg("blinder"));
   m.def("group_doublings", &py_group_doublings);

@@ -159,6 +159,7 @@ TERM_SETS: dict[str, list[Term]] = {
     "product": [(1, (0, 1))],
     "square": [(3, (1, 1))],
     "fourth power": [(MODULUS - 1, (1, 1, 1, 1))],
+    "fifth power": [(3, (0, 1, 2, 3, 3))],
     "shared": [(1, (0, 1)), (1, (2,)), (1, (1, 2, 2))],
     "mixed": [(5, (0,)), (1, (0, 1)), (MODULUS - 2, (2, 1, 0)), (7, (3, 0, 1, 2)), (1, (3, 3)), (9, ())],
     "constant": [(4, ())],
@@ -176,7 +177,7 @@ def test_sumcheck(
     for variables in (0, 1, 4, 10):
         tables = [column(rng, kind, 2**variables) for kind in kinds]
         point = scalars(rng, variables) if with_eq else None
-        args = tables, terms, 5, point
+        args = tables, terms, 6, point
         follow(device.sumcheck(*args), HOST.sumcheck(*args), variables, rng)
 
 

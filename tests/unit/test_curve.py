@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -412,6 +413,34 @@ def test_commit_rows_many_lanes() -> None:
     rng = np.random.default_rng(0)
     rows = rng.integers(-128, 127, (700, 4), dtype=np.int8)
     check_rows(rows, rows.tolist())
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_combining_in_a_team(threads: int) -> None:
+    """Whoever helps, and with none that can; again and again, with pauses in which helpers fall asleep."""
+    bases, rng = engine.fixed_base(ARRAY[:4]), random.Random(1)
+    _engine.set_threads(threads)
+    try:
+        for turn in range(60):
+            values = [rng.choice([0, 1, 128, 129, R - 1, rng.randrange(R)]) for _ in range(turn % 5)]
+            np.testing.assert_array_equal(bases.combine(values, in_team=True), bases.combine(values))
+            if turn % 20 == 19:
+                time.sleep(0.002)
+    finally:
+        _engine.set_threads(0)
+
+
+def test_blinding_sums_of_rows() -> None:
+    """Sums in XYZZ coordinates: x = X / ZZ, y = Y / ZZZ."""
+    sums = np.zeros((3, 24), np.uint64)
+    sums[:2, :12] = ARRAY[1:3]
+    sums[:2, 12:18] = sums[:2, 18:] = limbs(2**384 % Q, 6)
+    blinds = [0, 5, R - 1]
+    expected = [POINTS[1], POINTS[2] + POINTS[0] * ark.Scalar(5), POINTS[0] * ark.Scalar(R - 1)]
+    data = b"".join(b.to_bytes(32, "little") for b in blinds)
+    assert same(_engine.blind_rows(sums, data, FIXED.tables), expected)
+    with pytest.raises(ValueError, match="one is needed for every row"):
+        _engine.blind_rows(sums[:2], data, FIXED.tables)
 
 
 def test_commit_rows_empty() -> None:

@@ -112,8 +112,8 @@ class Machine:
 
         def chains() -> None:
             nonlocal done
-            column = k._column(values)
-            done = _engine.cuda.multiply_chains(column, 1000, out.data_ptr(), k._stream())
+            column = k.column(values)
+            done = _engine.cuda.multiply_chains(column, 1000, out.data_ptr(), k.stream())
 
         taken = self.seconds(chains)
         return done / taken

@@ -13,14 +13,15 @@ hangs on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.layout import Layout
-from zkcore.commitment.scheme import Commitment, Opening
+from zkcore.commitment.scheme import Commitment, Opening, Wanted
 from zkcore.errors import ProofRejected
-from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck
+from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck, SumsRows
 from zkcore.field.space import narrow
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
@@ -59,6 +60,42 @@ class Hyrax:
         inside = narrow(t.kernels.space.own(make())) if t.proving else None
         rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_known(inside)), ternary)
         return Commitment(layout, replace(rows, inside=inside))
+
+    def commit_all(self, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
+        if not (t.proving and isinstance(t.kernels, SumsRows)):
+            yield from (self.commit(t, w.label, w.shape, w.make, w.ternary) for w in wanted)
+            return
+        for some in self._batches(wanted, t.kernels.entries_together):
+            yield from self._commit_batch(t, t.kernels, some)
+
+    def _batches(self, wanted: Sequence[Wanted], entries: int) -> Iterator[list[Wanted]]:
+        batch: list[Wanted] = []
+        left = entries
+        for w in wanted:
+            layout = Layout(w.shape, self.log_width)
+            size = len(layout.row_ids) << layout.columns
+            if batch and size > left:
+                yield batch
+                batch, left = [], entries
+            batch.append(w)
+            left -= size
+        if batch:
+            yield batch
+
+    def _commit_batch(self, t: Transcript, kernels: SumsRows, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
+        """Integers are summed up together. The order of blinds and points on the wire is that of `commit`."""
+        wire, own = t.wire(), t.kernels.space.own
+        insides = [narrow(own(w.make())) for w in wanted]
+        layouts = [Layout(w.shape, self.log_width) for w in wanted]
+        chosen = [i for i, w in enumerate(wanted) if not w.ternary and not arrays.is_field(insides[i])]
+        bases = wire.generators.take("tensor", 1 << self.log_width)
+        sums = dict(zip(chosen, kernels.sum_rows(bases, [layouts[i].rows(insides[i]) for i in chosen]), strict=True))
+        for i, (w, inside, layout) in enumerate(zip(wanted, insides, layouts, strict=True)):
+            if i in sums:
+                rows = wire.summed_rows(w.label, kernels, sums[i])
+                yield Commitment(layout, replace(rows, inside=inside))
+            else:
+                yield self.commit(t, w.label, w.shape, partial(_known, inside), w.ternary)
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
         layout = Layout(shape, self.log_width)

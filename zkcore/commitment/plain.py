@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from zkcore.commitment.deferred import Pending
 from zkcore.commitment.layout import Layout
-from zkcore.commitment.scheme import Commitment, Opening
+from zkcore.commitment.scheme import Commitment, Opening, Wanted
 from zkcore.errors import UsageError
 from zkcore.field.kernels import MODULUS, Column
 from zkcore.graph import arrays
@@ -42,6 +42,9 @@ class Plain:
 
         numbers = _wire(t).scalars(label, 1 << layout.columns, scalars)
         return Commitment(layout, Rows(NO_POINTS, t.kernels.from_scalars(numbers)))
+
+    def commit_all(self, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
+        return (self.commit(t, w.label, w.shape, w.make, w.ternary) for w in wanted)
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
         if t.hiding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,17 @@ class Opening:
     value: Number
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A tensor that is to be committed. `make` runs on the prover; `ternary`: the entries are declared to be -1, 0
+    and 1."""
+
+    label: str
+    shape: tuple[int, ...]
+    make: Callable[[], Array]
+    ternary: bool = False
+
+
 class CommitmentScheme(Protocol):
     """Gets the transcript's wire; nobody else does."""
 
@@ -44,6 +55,10 @@ class CommitmentScheme(Protocol):
         self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
     ) -> Commitment:
         """Absorbs the commitment. `ternary`: the entries are declared to be -1, 0 and 1."""
+        ...
+
+    def commit_all(self, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
+        """As `commit`, in this order and with no challenge in between: a prover may compute several at once."""
         ...
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:

@@ -2,7 +2,7 @@
 
 Field arrays are uint64 [..., 4], points uint64 [n, 12], integers int8 to int64, all contiguous. Tensors and numpy
 arrays of the host are taken too: they are copied to the device, and every byte that crosses is counted in
-`counters()["transfer_bytes"]`. What has no device form (encodings, hashing, fixed bases) runs on the host.
+`counters()["transfer_bytes"]`. What has no device form (encodings, SHA-256, fixed bases) runs on the host.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import zkcore._engine as _engine
-from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck
+from zkcore.field import cuda_rows
+from zkcore.field.cuda_passes import CudaPasses
+from zkcore.field.cuda_rows import CudaFixedBase
+from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck, stored_layers
 from zkcore.field.cuda_sums import SubsetSums
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
-from zkcore.field.native_curve import NativeFixedBase
 from zkcore.field.native_field import _pack, _reduced
 from zkcore.field.space import Space
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = "torch.Tensor"
 Data: TypeAlias = Any  # a tensor or a numpy array
 
-_NODE_BYTES = 64
 _TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
 
 
@@ -44,18 +45,6 @@ def missing() -> str | None:
     return reason
 
 
-class CudaFixedBase:
-    """Combines on the host; the first base's multiples lie on the device, for the blinds of commitments."""
-
-    def __init__(self, kernels: CudaKernels, points: Data) -> None:
-        self.host = NativeFixedBase(kernels.to_host(points))
-        self.table = kernels.to_device(self.host.tables.table())
-
-    def combine(self, scalars: Sequence[int]) -> Any:
-        """On the host: what follows is its encoding, there too."""
-        return self.host.combine(scalars)
-
-
 class CudaKernels:
     """Implements Kernels. `memory_limit` (bytes) bounds what a fraction tree keeps; the rest is computed again."""
 
@@ -65,25 +54,24 @@ class CudaKernels:
         from zkcore.field.torch_space import KernelSpace
 
         self._torch = torch
+        self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
         self.memory_limit = memory_limit
         self._host = NativeKernels()
         self._moved = 0
         self._sums: SubsetSums | None = None
-        self.space: Space = KernelSpace(self.device, self.to_device, self.to_host)
+        self.space: Space = KernelSpace(self.device, CudaPasses(self))
         _engine.cuda.set_allocator(self._allocate, self._release)
 
     # ---- memory
     def _allocate(self, size: int, stream: int) -> int:
-        address: int = self._torch.cuda.caching_allocator_alloc(size, self.device, stream)
-        return address
+        return int(self._raw._cuda_cudaCachingAllocator_raw_alloc(size, stream))
 
     def _release(self, address: int) -> None:
-        self._torch.cuda.caching_allocator_delete(address)  # type: ignore[no-untyped-call]
+        self._raw._cuda_cudaCachingAllocator_raw_delete(address)
 
-    def _stream(self) -> int:
-        stream: int = self._torch.cuda.current_stream(self.device).cuda_stream
-        return stream
+    def stream(self) -> int:
+        return int(self._raw._cuda_getCurrentRawStream(self.device.index))
 
     def to_device(self, data: Data) -> Tensor:
         """As it is if it is there already; else a counted copy."""
@@ -107,10 +95,11 @@ class CudaKernels:
             self._moved += data.numel() * data.element_size()
         return data.cpu().numpy()
 
-    def _empty(self, *shape: int) -> Tensor:
+    def empty(self, *shape: int) -> Tensor:
+        """uint64."""
         return self._torch.empty(shape, dtype=self._torch.uint64, device=self.device)
 
-    def _column(self, tensor: Tensor) -> tuple[int, int, int]:
+    def column(self, tensor: Tensor) -> tuple[int, int, int]:
         kind = _TYPES.get(str(tensor.dtype).removeprefix("torch."))
         if kind is None:
             raise TypeError(f"expected int8, int16, int32, int64 or uint64 [..., 4], not {tensor.dtype}")
@@ -125,17 +114,17 @@ class CudaKernels:
         out = []
         for coefficient, data in terms:
             kept.append(self.to_device(data))
-            out.append((_reduced(coefficient), self._column(kept[-1])))
+            out.append((_reduced(coefficient), self.column(kept[-1])))
         return out
 
     # ---- conversions
     def from_ints(self, values: Data) -> Tensor:
         tensor = self.to_device(values)
-        column = self._column(tensor)
+        column = self.column(tensor)
         if column[1] == _TYPES["uint64"]:
             raise TypeError("values: expected integers")
-        out = self._empty(*tensor.shape, 4)
-        _engine.cuda.from_ints(column, out.data_ptr(), self._stream())
+        out = self.empty(*tensor.shape, 4)
+        _engine.cuda.from_ints(column, out.data_ptr(), self.stream())
         return out
 
     def from_scalars(self, values: Sequence[int]) -> Tensor:
@@ -149,8 +138,15 @@ class CudaKernels:
 
     # ---- columns
     def eq_table(self, point: Sequence[int], scale: int = 1) -> Tensor:
-        out = self._empty(1 << len(point), 4)
-        _engine.cuda.eq_table(_pack(point), _reduced(scale), out.data_ptr(), self._stream())
+        out = self.empty(1 << len(point), 4)
+        _engine.cuda.eq_table(_pack(point), _reduced(scale), out.data_ptr(), self.stream())
+        return out
+
+    def eq_sum(self, points: Sequence[tuple[int, Sequence[int]]], mask: Tensor | None) -> Tensor:
+        out = self.empty(1 << len(points[0][1]), 4)
+        packed = [(_reduced(scale), _pack(point)) for scale, point in points]
+        chosen = None if mask is None else self.column(mask)
+        _engine.cuda.eq_sum(packed, chosen, len(out), out.data_ptr(), self.stream())
         return out
 
     def contract(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
@@ -161,38 +157,37 @@ class CudaKernels:
 
     def _fold(self, verb: Any, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
         tensor, own = self.to_device(column), self.to_device(weights)
-        out = self._empty(outer * inner, 4)
-        verb(self._column(tensor), outer, inner, self._column(own), out.data_ptr(), self._stream())
+        out = self.empty(outer * inner, 4)
+        verb(self.column(tensor), outer, inner, self.column(own), out.data_ptr(), self.stream())
         return out
 
     def dot(self, column: Data, weights: Data) -> int:
         a, b = self.to_device(column), self.to_device(weights)
-        return int.from_bytes(_engine.cuda.dot(self._column(a), self._column(b), self._stream()), "little")
+        return int.from_bytes(_engine.cuda.dot(self.column(a), self.column(b), self.stream()), "little")
 
     def combine(self, terms: Sequence[tuple[int, Data]], constant: int, length: int) -> Tensor:
         kept: list[Tensor] = []
         packed = self._terms(terms, kept)
-        out = self._empty(length, 4)
-        _engine.cuda.combine(packed, _reduced(constant), length, out.data_ptr(), self._stream())
+        out = self.empty(length, 4)
+        _engine.cuda.combine(packed, _reduced(constant), length, out.data_ptr(), self.stream())
         return out
 
     def multiply(self, a: Data, b: Data) -> Tensor:
         x, y = self.to_device(a), self.to_device(b)
-        column = self._column(x)
-        out = self._empty(column[2], 4)
-        _engine.cuda.multiply(column, self._column(y), out.data_ptr(), self._stream())
+        out = self.empty(self.column(x)[2], 4)
+        _engine.cuda.multiply(self.column(x), self.column(y), out.data_ptr(), self.stream())
         return out
 
     def batch_inverse(self, values: Data) -> Tensor:
         tensor = self.to_device(values)
-        out = self._empty(*tensor.shape)
-        _engine.cuda.batch_inverse(self._column(tensor), out.data_ptr(), self._stream())
+        out = self.empty(*tensor.shape)
+        _engine.cuda.batch_inverse(self.column(tensor), out.data_ptr(), self.stream())
         return out
 
     def scatter_add(self, index: Data, values: Data, size: int) -> Tensor:
         i, v = self.to_device(index), self.to_device(values)
-        out = self._empty(size, 4)
-        _engine.cuda.scatter_add(self._column(i), self._column(v), size, out.data_ptr(), self._stream())
+        out = self.empty(size, 4)
+        _engine.cuda.scatter_add(self.column(i), self.column(v), size, out.data_ptr(), self.stream())
         return out
 
     # ---- sumchecks
@@ -202,22 +197,27 @@ class CudaKernels:
         kept = [self.to_device(t) for t in tables]
         packed = [(_reduced(coefficient), list(factors)) for coefficient, factors in terms]
         point = None if eq_point is None else _pack(eq_point)
-        columns = [self._column(t) for t in kept]
-        return CudaSumcheck(_engine.cuda.sumcheck(columns, packed, degree, point, self._stream()), kept)
+        columns = [self.column(t) for t in kept]
+        return CudaSumcheck(_engine.cuda.sumcheck(columns, packed, degree, point, self.stream()), kept)
 
     def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> CudaFractionTree:
         kept: list[Tensor] = []
         packed = []
         for run in runs:
             kept.append(self.to_device(run.numerator))
-            numerator = self._column(kept[-1])
+            numerator = self.column(kept[-1])
             packed.append((numerator, _reduced(run.constant), self._terms(run.denominator, kept)))
-        stored = _stored_layers(log_size, self.memory_limit)
-        return CudaFractionTree(_engine.cuda.fraction_tree(packed, log_size, stored, self._stream()), kept)
+        leaves = sum(numerator[2] for numerator, _, _ in packed)
+        stored = stored_layers(leaves, log_size, self.memory_limit)
+        return CudaFractionTree(_engine.cuda.fraction_tree(packed, log_size, stored, self.stream()), kept)
 
     # ---- curve
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Tensor:
-        return self.to_device(self._host.hash_to_curve(dst, prefix, start, count))
+        """Hashed on the host, mapped to the curve on the device."""
+        out = self.empty(count, 12)
+        _engine.cuda.hash_to_curve(dst, prefix, start, count, out.data_ptr(), self.stream())
+        self._moved += 96 * count
+        return out
 
     def encode(self, points: Data) -> bytes:
         return self._host.encode(self.to_host(points))
@@ -233,11 +233,11 @@ class CudaKernels:
 
     def msm(self, points: Data, scalars: Data) -> Tensor:
         p, s = self._points(points), self.to_device(scalars)
-        column = self._column(s)
+        column = self.column(s)
         if column[2] != len(p):
             raise ValueError("points and scalars differ in length")
-        out = self._empty(12)
-        _engine.cuda.msm(p.data_ptr(), column, out.data_ptr(), self._stream())
+        out = self.empty(12)
+        _engine.cuda.msm(p.data_ptr(), column, out.data_ptr(), self.stream())
         return out
 
     def commit_rows(self, generators: Data, rows: Data, blinds: Data, blinder: FixedBase) -> Tensor:
@@ -249,7 +249,7 @@ class CudaKernels:
         g = self._points(generators)
         if self._sums is None or not self._sums.serve(g):
             self._sums = None
-            self._sums = SubsetSums(g, self.memory_limit, self._stream())
+            self._sums = SubsetSums(g, self.memory_limit, self.stream())
         first = self._sums.points.data_ptr(), self._sums.group
         return self._commit(_engine.cuda.commit_ternary, first, len(g), rows, blinds, blinder)
 
@@ -262,17 +262,27 @@ class CudaKernels:
         n, width = int(values.shape[0]), int(values.shape[1])
         if most < width:
             raise ValueError("generators: fewer than the width of the rows")
-        out = self._empty(n, 12)
-        args = self._column(values), n, width, self._column(b), blinder.table.data_ptr()
-        verb(*bases, *args, out.data_ptr(), self._stream())
+        out = self.empty(n, 12)
+        args = self.column(values), n, width, self.column(b), blinder.table.data_ptr()
+        verb(*bases, *args, out.data_ptr(), self.stream())
         return out
+
+    @property
+    def entries_together(self) -> int:
+        return cuda_rows.entries_together(self)
+
+    def sum_rows(self, generators: Data, tensors: Sequence[Data]) -> list[Any]:
+        return cuda_rows.sum_rows(self, self._points(generators), tensors)
+
+    def blind_rows(self, sums: Any, blinds: Sequence[int], blinder: FixedBase) -> Any:
+        return cuda_rows.blind_rows(sums, blinds, blinder)
 
     def fold_points(self, points: Data, weights: Data) -> Tensor:
         p, w = self._points(points), self.to_scalars(weights)
         if not w or len(p) % len(w):
             raise ValueError("points: the number is no multiple of the number of weights")
-        out = self._empty(len(p) // len(w), 12)
-        _engine.cuda.fold_points(p.data_ptr(), _pack(w), len(out), out.data_ptr(), self._stream())
+        out = self.empty(len(p) // len(w), 12)
+        _engine.cuda.fold_points(p.data_ptr(), _pack(w), len(out), out.data_ptr(), self.stream())
         return out
 
     def fixed_base(self, points: Data) -> CudaFixedBase:
@@ -280,13 +290,6 @@ class CudaKernels:
 
     def counters(self) -> dict[str, int]:
         return {**self._host.counters(), "transfer_bytes": self._moved}
-
-
-def _stored_layers(log_size: int, memory_limit: int | None) -> int:
-    """Layers from the root on whose nodes fit into the limit together."""
-    if memory_limit is None:
-        return log_size
-    return min(log_size, max(1, (memory_limit // _NODE_BYTES + 2).bit_length() - 2))
 
 
 @cache

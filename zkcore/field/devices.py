@@ -11,7 +11,8 @@ from zkcore.field.kernels import Kernels
 
 Wanted = Literal["auto", "cpu", "cuda"]
 GIB = 1 << 30
-VIRTUAL, TREES = 10, 4  # a tenth of the memory for virtual tensors, a quarter for the nodes of a fraction tree
+VIRTUAL = 10  # a tenth of the memory for virtual tensors
+TREES, LIMITED_TREES = (2, 5), (1, 4)  # shares for the nodes of a fraction tree: of a whole device, of a limited one
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def choose(wanted: Wanted, memory_limit: int | None = None) -> Chosen:
     kernels = cuda.load()
     has = torch.cuda.get_device_properties(kernels.device).total_memory
     room = has if memory_limit is None else memory_limit * GIB
-    kernels.memory_limit = room // TREES
+    part, of = TREES if memory_limit is None else LIMITED_TREES
+    kernels.memory_limit = room * part // of
     return Chosen(cast(Kernels, kernels), room // VIRTUAL)
 
 

@@ -16,7 +16,7 @@ transcript and draw no randomness.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,6 +169,37 @@ class CurveKernels(Protocol):
         ...
 
     def fixed_base(self, points: Points) -> FixedBase: ...
+
+
+RowSums: TypeAlias = Any  # what `SumsRows.sum_rows` yields for a tensor; its length is the number of rows
+
+
+@runtime_checkable
+class SumsRows(Protocol):
+    """Kernels that commit to many tensors faster at once than one by one: all rows are summed up first, and blinded
+    when their turn comes. The points are those of `commit_rows`."""
+
+    @property
+    def entries_together(self) -> int:
+        """About so many entries make a good batch, and fit."""
+        ...
+
+    def sum_rows(self, generators: Points, tensors: Sequence[IntArray]) -> Sequence[RowSums]:
+        """For tensors [n, w] with w > 0: sum_j rows[i, j] * generators[j]."""
+        ...
+
+    def blind_rows(self, sums: RowSums, blinds: Sequence[int], blinder: FixedBase) -> Points:
+        """[n, 12]: sums[i] + blinds[i] * (first base of `blinder`)."""
+        ...
+
+
+@runtime_checkable
+class SumsEq(Protocol):
+    """Kernels that make a sum of eq tables without making the tables."""
+
+    def eq_sum(self, points: Sequence[tuple[int, Sequence[int]]], mask: IntArray | None) -> FieldArray:
+        """[2^n, 4]: sum of scale * eq(point, x) over 1 to 4 points (scale, point), and 0 where the int8 mask is 0."""
+        ...
 
 
 class Kernels(FieldKernels, CurveKernels, Protocol):

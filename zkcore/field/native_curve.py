@@ -14,10 +14,11 @@ class NativeFixedBase:
     def __init__(self, points: Points) -> None:
         self.tables = _engine.FixedBase(points)
 
-    def combine(self, scalars: Sequence[int]) -> Points:
+    def combine(self, scalars: Sequence[int], in_team: bool = False) -> Points:
+        """`in_team`: on cores that are kept awake for the next call."""
         if not all(0 <= scalar < MODULUS for scalar in scalars):
             raise ValueError("a scalar must lie in [0, R)")
-        return self.tables.combine(b"".join([scalar.to_bytes(32, "little") for scalar in scalars]))
+        return self.tables.combine(b"".join([scalar.to_bytes(32, "little") for scalar in scalars]), in_team)
 
 
 class NativeCurve:

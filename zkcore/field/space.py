@@ -73,8 +73,12 @@ class Space(Protocol):
         """total += coefficient * array, in 64 bits; the array is repeated along axes of size 1."""
         ...
 
-    def histogram(self, rows: NDArray[Any], chosen: NDArray[Any] | None, size: int) -> NDArray[Any]:
-        """[size]: how often each row number occurs, where `chosen` is not 0."""
+    def table_rows(self, index: IntArray, first: int, size: int) -> NDArray[Any]:
+        """int64: index - first where that lies in [0, size), else 0."""
+        ...
+
+    def tally(self, index: IntArray, chosen: NDArray[Any] | None, first: int, size: int) -> NDArray[Any]:
+        """[size]: how often each of the table rows above occurs, where `chosen` is not 0."""
         ...
 
     def einsum(self, spec: str, arrays: Sequence[IntArray]) -> IntArray | None:
@@ -128,7 +132,12 @@ class NumpySpace:
     def accumulate(self, total: NDArray[Any], coefficient: int, array: IntArray) -> None:
         total += coefficient * self.cast(array, "int64")
 
-    def histogram(self, rows: NDArray[Any], chosen: NDArray[Any] | None, size: int) -> NDArray[Any]:
+    def table_rows(self, index: IntArray, first: int, size: int) -> NDArray[Any]:
+        row: NDArray[Any] = self.cast(index, "int64") - first
+        return row * ((row >= 0) & (row < size))
+
+    def tally(self, index: IntArray, chosen: NDArray[Any] | None, first: int, size: int) -> NDArray[Any]:
+        rows = self.table_rows(index, first, size)
         return np.bincount(rows.reshape(-1) if chosen is None else rows[chosen != 0], minlength=size)
 
     def einsum(self, spec: str, arrays: Sequence[IntArray]) -> IntArray | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,8 +64,13 @@ class TorchSpace:
         """The product is made in the wider type, entry by entry."""
         total.add_(array, alpha=coefficient)
 
-    def histogram(self, rows: Any, chosen: Any, size: int) -> Any:
+    def table_rows(self, index: Any, first: int, size: int) -> Any:
+        row = index.long() - first
+        return row * ((row >= 0) & (row < size))
+
+    def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any:
         """What is not chosen falls into one more row, which is cut off."""
+        rows = self.table_rows(index, first, size)
         index = rows if chosen is None else torch.where(chosen != 0, rows, size)
         return torch.bincount(index.reshape(-1), minlength=size + 1)[:size]
 
@@ -73,18 +78,38 @@ class TorchSpace:
         return exact_einsum(spec, arrays)
 
 
+class Passes(Protocol):
+    """What a device does in one pass over its memory, and torch in many. Contiguous tensors."""
+
+    def to_device(self, data: Any) -> Any: ...
+
+    def to_host(self, data: Any) -> Any: ...
+
+    def table_rows(self, index: Any, first: int, size: int) -> Any: ...
+
+    def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any: ...
+
+
 class KernelSpace(TorchSpace):
     """A device's memory, as kernels see it that count what crosses."""
 
-    def __init__(self, device: torch.device, own: Callable[[Any], Tensor], host: Callable[[Any], Any]) -> None:
+    def __init__(self, device: torch.device, passes: Passes) -> None:
         super().__init__(device)
-        self._own, self._host = own, host
+        self._passes = passes
 
     def own(self, array: Any) -> Any:
-        return self._own(np.ascontiguousarray(array) if isinstance(array, np.ndarray) else self.contiguous(array))
+        laid = np.ascontiguousarray(array) if isinstance(array, np.ndarray) else self.contiguous(array)
+        return self._passes.to_device(laid)
 
     def host(self, array: Any) -> Any:
-        return self._host(array)
+        return self._passes.to_host(array)
+
+    def table_rows(self, index: Any, first: int, size: int) -> Any:
+        return self._passes.table_rows(self.contiguous(index), first, size)
+
+    def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any:
+        mask = None if chosen is None else self.contiguous(self.cast(chosen, "int8"))
+        return self._passes.tally(self.contiguous(index), mask, first, size)
 
 
 def _through(array: Any, change: Any) -> Any:
@@ -144,7 +169,7 @@ def _product(f: str, a: Tensor, g: str, b: Tensor | None, out: str) -> Tensor | 
         most = bound_of(a), bound_of(b)
         bound = sum_bound(spec, [a.shape, b.shape], most)
     if bound < EXACT_FLOAT:
-        return torch.einsum(spec, a.double(), b.double()).round().long()
+        return torch.einsum(spec, a.double(), b.double()).long()  # exact as it is
     if bound >= EXACT_INT:
         return None
     return _in_pieces(f, a, g, b, out) if most[0] >= most[1] else _in_pieces(g, b, f, a, out)

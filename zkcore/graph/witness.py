@@ -133,6 +133,14 @@ class Witness:
         inputs, real = [self.array(n) for _, n, _ in expr.terms], [size[x] for x in letters]
         return arrays.affine(self.kernels, expr, inputs, letters, real, padded(real) if shape is None else shape)
 
+    def column(self, expr: Expr, letters: str, shape: Sequence[int]) -> Array:
+        """As `affine`, but perhaps a tensor itself, of any integer type: not to be written to."""
+        if not expr.const and len(expr.terms) == 1:
+            [(coefficient, name, axes)] = expr.terms
+            if coefficient == 1 and axes == letters and arrays.shape_of(self.array(name)) == tuple(shape):
+                return self.array(name)
+        return self.affine(expr, letters, shape)
+
     def chosen(self, relation: Relation) -> Array | None:
         """[real domain] 1 inside a lookup's mask; None if it has none."""
         if relation.mask is None:
@@ -157,16 +165,24 @@ class Witness:
     def rows(self, relation: Relation) -> Array:
         """[real domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will suit
         them as well as any, since no multiplicity can make it right."""
+        index, table = self._index(relation)
+        return self.kernels.space.table_rows(index, table.first, table.size)
+
+    def tally(self, relation: Relation) -> Array:
+        """[table.size] how many cells refer to each row of a lookup's table."""
+        index, table = self._index(relation)
+        return self.kernels.space.tally(index, self.chosen(relation), table.first, table.size)
+
+    def _index(self, relation: Relation) -> tuple[Array, Table]:
         if relation.table is None:
             raise TypeError(f"{relation.name} is no lookup")
-        index = self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
+        index = self.column(relation.exprs[0], relation.spec, self.system.domain(relation))
         if arrays.is_field(index):
             outside = relation.table.first - 1
             wide = [int(v) for v in arrays.to_objects(self.kernels, index).flat]
             objects = [v if abs(v) < 1 << 60 else outside for v in wide]
             index = self.kernels.space.own(np.array(objects, dtype=np.int64).reshape(arrays.shape_of(index)))
-        row = index - relation.table.first
-        return row * ((row >= 0) & (row < relation.table.size))
+        return index, relation.table
 
 
 def _bytes(given: Mapping[str, Array]) -> int:

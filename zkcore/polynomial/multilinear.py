@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import FieldArray, FieldKernels
+from zkcore.field.kernels import FieldArray, FieldKernels, SumsEq
 from zkcore.field.space import contiguous, is_field, is_ternary
 from zkcore.polynomial.point import Point
 
 Cells: TypeAlias = NDArray[Any]
+EQ_TABLES = 4  # that an engine sums at once
 
 
 def bind(
@@ -45,3 +46,16 @@ def evaluate(kernels: FieldKernels, array: Cells, place: Sequence[Point], ternar
 def eq_over(kernels: FieldKernels, points: Sequence[Point], scale: int = 1) -> FieldArray:
     """scale * the eq table of several axes' points, flat over the padded domain."""
     return kernels.eq_table([r for p in points for r in p], scale)
+
+
+def eq_sum(kernels: FieldKernels, points: Sequence[tuple[int, Point]], mask: Cells | None) -> FieldArray:
+    """[2^n, 4]: sum of scale * eq(point, .) over (scale, point), and 0 where the int8 mask is 0."""
+    if isinstance(kernels, SumsEq) and len(points) <= EQ_TABLES:
+        return kernels.eq_sum(points, mask)
+    total: FieldArray | None = None
+    for scale, point in points:  # one at a time: they are as large as anything in a proof
+        own = kernels.eq_table(point, scale)
+        total = own if total is None else kernels.combine([(1, total), (1, own)], 0, len(own))
+    if total is None:
+        raise ValueError("a sum of no eq tables")
+    return total if mask is None else kernels.multiply(total, mask)

@@ -11,6 +11,7 @@ from zkcore.field import space
 from zkcore.field.kernels import MODULUS, Column, FieldArray
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
+from zkcore.polynomial import multilinear
 from zkcore.polynomial.boxes import Box, boxes, whole
 from zkcore.polynomial.point import Point, eq, index_point, less_than, num_vars
 from zkcore.relation import Expr, Relation, Table
@@ -64,17 +65,15 @@ def cell_weights(
     session: Session, relation: Relation, weights: Sequence[tuple[int, Definition]], box: Box
 ) -> FieldArray:
     """sum of weight * eq(claim, cell) over the relation's selected cells in a box; zero elsewhere. [2^n, 4]"""
-    k = session.kernels
-    total: FieldArray | None = None
-    for w, d in weights:  # one at a time: they are as large as anything in a proof
-        point, factor = box.restrict(d.claim.place)
-        own = k.eq_table(point, w * factor % MODULUS)
-        total = own if total is None else k.combine([(1, total), (1, own)], 0, len(own))
-    if total is None:
+    if not weights:
         raise TypeError("no claim defines these weights")
-    if box.full and relation.mask is None:
-        return total
-    return k.multiply(total, space.flat(session.data().selector(relation, box)))
+    points = []
+    for w, d in weights:
+        point, factor = box.restrict(d.claim.place)
+        points.append((w * factor % MODULUS, point))
+    everywhere = box.full and relation.mask is None
+    mask = None if everywhere else space.flat(session.data().selector(relation, box))
+    return multilinear.eq_sum(session.kernels, points, mask)
 
 
 def table_block(
@@ -138,7 +137,7 @@ class _Columns:
         data = self._session.data()
         if self._made is None:
             letters = self._relation.spec
-            self._made = [space.narrow(data.affine(e, letters, self._cover)) for e in self._exprs]
+            self._made = [space.narrow(data.column(e, letters, self._cover)) for e in self._exprs]
         within = tuple(slice(a, b) for a, b in zip(box.start, box.end, strict=True))
         out = [column[within] for column in self._made]
         self._left -= 1

@@ -43,6 +43,15 @@ class _Run:
     denominator: list[tuple[int, Any]]
 
 
+@dataclass(frozen=True)
+class _Sums:
+    generators: Any
+    rows: Any
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 class TorchKernels:
     """Implements Kernels."""
 
@@ -127,6 +136,14 @@ class TorchKernels:
 
     def commit_ternary(self, generators: Any, rows: Any, blinds: Any, blinder: FixedBase) -> Any:
         return self._out(self._host.commit_ternary(self._in(generators), self._in(rows), self._in(blinds), blinder))
+
+    entries_together = 1 << 10  # of small models' tensors several, and never all
+
+    def sum_rows(self, generators: Any, tensors: Sequence[Any]) -> list[_Sums]:
+        return [_Sums(self._in(generators), self._in(t)) for t in tensors]
+
+    def blind_rows(self, sums: _Sums, blinds: Sequence[int], blinder: FixedBase) -> Any:
+        return self._host.commit_rows(sums.generators, sums.rows, self._host.from_scalars(blinds), blinder)
 
     def fold_points(self, points: Any, weights: Any) -> Any:
         return self._out(self._host.fold_points(self._in(points), self._in(weights)))

@@ -14,7 +14,7 @@ import numpy as np
 
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, RowSums, SumsRows
 from zkcore.field.space import contiguous, is_ternary
 from zkcore.transcript.channel import Channel
 from zkcore.transcript.equations import POINT_BYTES as POINT_BYTES
@@ -136,6 +136,12 @@ class Wire:
         verb = self.kernels.commit_ternary if ternary else self.kernels.commit_rows
         refs = self.points(label, count, lambda: verb(bases, inside, blinds, self.fixed))
         return Rows(refs, inside, blinds, ternary)
+
+    def summed_rows(self, label: str, kernels: SumsRows, sums: RowSums) -> Rows:
+        """As `rows`, of rows that the prover's kernels have summed up already."""
+        blinds = self.channel.blinders(len(sums))
+        refs = self.points(label, len(sums), lambda: kernels.blind_rows(sums, blinds, self.fixed))
+        return Rows(refs, None, self.kernels.from_scalars(blinds))
 
     def blinders(self, count: int) -> FieldArray:
         return self.kernels.from_scalars(self.channel.blinders(count))

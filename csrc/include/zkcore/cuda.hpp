@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "zkcore/curve_map.hpp"
 #include "zkcore/msm.hpp"
 #include "zkcore/multilinear.hpp"
 #include "zkcore/sumcheck.hpp"
@@ -85,6 +86,12 @@ class Mailbox {
 
 // ---- columns
 
+// out[x] = sum of scale * eq(point, x) over at most kMostEqTables points of as many variables, and 0 where the
+// mask is 0 (null: nowhere).
+constexpr int kMostEqTables = 4;
+using ScaledPoint = std::pair<Fr, std::vector<Fr>>;
+void eq_sum(std::span<const ScaledPoint> points, const int8_t* mask, Fr* out, Stream stream);
+
 void from_ints(const Column& column, Fr* out, Stream stream);
 void eq_table(std::span<const Fr> point, const Fr& scale, Fr* out, Stream stream);
 void contract(const Column& column, size_t outer, size_t k, size_t inner, const Fr* weights, Fr* out,
@@ -99,6 +106,15 @@ bool scatter_add(const int64_t* index, const Fr* values, size_t count, size_t si
 // For benchmarks: x <- x y, y <- y x, `rounds` times for pairs of values, in registers; out[n / 2]. The
 // number of products, which may leave out some pairs.
 size_t multiply_chains(const Fr* values, size_t n, int rounds, Fr* out, Stream stream);
+
+// ---- lookups
+
+// out[i] = index[i] - first if that is a row of a table of `size` rows, else 0.
+void lookup_rows(const Column& index, int64_t first, uint32_t size, int64_t* out, Stream stream);
+
+// out[row]: how many of these are `row`, of those where `chosen` is not 0 (null: of all).
+void tally_rows(const Column& index, const int8_t* chosen, int64_t first, uint32_t size, int64_t* out,
+                Stream stream);
 
 // ---- sumcheck and fraction tree
 
@@ -143,6 +159,15 @@ void msm(const Affine* points, const Fr* scalars, size_t n, Affine* out, Stream 
 // As on the host; `blinder` is the first base's table of a FixedBase, on the device.
 void commit_rows(const Affine* generators, const Column& rows, size_t n, size_t width, const Fr* blinds,
                  const Affine* blinder, Affine* out, Stream stream);
+
+// sums[i] = sum_j rows[i][j] * generators[j] for n rows of integers whose magnitudes are at most
+// 2^(magnitude_bits - 1): what commit_rows blinds.
+void sum_rows(const Affine* generators, const Column& rows, size_t n, size_t width, int magnitude_bits,
+              Xyzz* sums, Stream stream);
+
+// out[i] = map_pair(map, pairs[2 i], pairs[2 i + 1]) of curve_map.hpp. `pairs` are on the host and are read
+// before this returns.
+void map_to_curve(const CurveMap& map, const Fq* pairs, size_t n, Affine* out, Stream stream);
 
 // `weights` are on the host.
 void fold_points(const Affine* points, const Fr* weights, size_t k, size_t n, Affine* out, Stream stream);

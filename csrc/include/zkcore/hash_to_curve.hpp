@@ -2,10 +2,11 @@
 // knows a relation between.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
-#include "zkcore/curve.hpp"
+#include "zkcore/curve_map.hpp"
 
 namespace zkcore {
 
@@ -14,6 +15,12 @@ std::string expand_message_xmd(std::string_view message, std::string_view dst, s
 
 // out[i] = hash_to_curve(prefix || big-endian uint64 (start + i)) under the domain separation tag `dst`.
 void hash_to_curve(std::string_view dst, std::string_view prefix, uint64_t start, size_t count, Affine* out);
+
+// Section 5.2: what map_pair takes to out[i] of the above.
+using FieldPair = std::array<Fq, 2>;
+void hash_to_field(std::string_view dst, std::string_view prefix, uint64_t start, size_t count,
+                   FieldPair* out);
+const CurveMap& curve_map();
 
 // One message.
 Affine hash_to_curve(std::string_view dst, std::string_view message);

@@ -1,6 +1,9 @@
+#include <array>
+
 #include "batch_affine.hpp"
 #include "counters.hpp"
 #include "parallel.hpp"
+#include "team.hpp"
 #include "zkcore/inverse.hpp"
 #include "zkcore/msm.hpp"
 
@@ -30,18 +33,38 @@ FixedBase::FixedBase(const Affine* bases, size_t count)
   }
 }
 
-Xyzz FixedBase::accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64_t& adds) const {
-  const Affine* window = table_.data() + base * kWindows * kMultiples;
+namespace {
+
+// Digits of a scalar, one a byte, between -127 and 128.
+template <size_t N>
+std::array<int, N> digits_of(const Limbs<4>& scalar) {
+  std::array<int, N> digits;
   int carry = 0;
-  for (int t = 0; t < kWindows; ++t, window += kMultiples) {
-    int digit = static_cast<int>(scalar.v[t / 8] >> (8 * (t % 8)) & 255) + carry;
-    carry = digit > kMultiples;  // never from the top byte: scalars are below 2^255
-    if (carry) digit -= 256;
+  for (size_t t = 0; t < N; ++t) {
+    digits[t] = static_cast<int>(scalar.v[t / 8] >> (8 * (t % 8)) & 255) + carry;
+    carry = digits[t] > 128;  // never from the top byte: scalars are below 2^255
+    if (carry) digits[t] -= 256;
+  }
+  return digits;
+}
+
+}  // namespace
+
+// The windows [first, last) of one base.
+Xyzz FixedBase::add_windows(Xyzz sum, size_t base, const int* digits, int first, int last,
+                            uint64_t& adds) const {
+  for (int t = first; t < last; ++t) {
+    const Affine* window = table_.data() + (base * kWindows + static_cast<size_t>(t)) * kMultiples;
+    const int digit = digits[t];
     if (digit == 0) continue;
     sum = digit > 0 ? add(sum, window[digit - 1]) : add(sum, -window[-digit - 1]);
     ++adds;
   }
   return sum;
+}
+
+Xyzz FixedBase::accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64_t& adds) const {
+  return add_windows(sum, base, digits_of<kWindows>(scalar).data(), 0, kWindows, adds);
 }
 
 void FixedBase::add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out) const {
@@ -53,10 +76,30 @@ void FixedBase::add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out) 
   });
 }
 
-Affine FixedBase::combine(const Fr* scalars, size_t count) const {
+Affine FixedBase::combine(const Fr* scalars, size_t count, bool in_team) const {
   Xyzz sum = Xyzz::infinity();
   uint64_t adds = 0;
-  for (size_t b = 0; b < count; ++b) sum = accumulate(sum, b, scalars[b].to_limbs(), adds);
+  if (in_team && count > 1) {
+    std::array<Xyzz, kTeamPieces> sums;
+    std::array<uint64_t, kTeamPieces> own{};
+    std::vector<std::array<int, kWindows>> digits;
+    for (size_t b = 0; b < count; ++b) digits.push_back(digits_of<kWindows>(scalars[b].to_limbs()));
+    constexpr int kEach = kWindows / kTeamPieces;
+    team_run([&](int piece) {
+      Xyzz part = Xyzz::infinity();
+      for (size_t b = 0; b < count; ++b) {
+        part = add_windows(part, b, digits[b].data(), piece * kEach, (piece + 1) * kEach,
+                           own[static_cast<size_t>(piece)]);
+      }
+      sums[static_cast<size_t>(piece)] = part;
+    });
+    for (size_t piece = 0; piece < sums.size(); ++piece) {
+      sum = add(sum, sums[piece]);
+      adds += own[piece];
+    }
+  } else {
+    for (size_t b = 0; b < count; ++b) sum = accumulate(sum, b, scalars[b].to_limbs(), adds);
+  }
   count_group_adds(adds);
   Affine out;
   to_affine(&sum, &out, 1);

@@ -9,7 +9,6 @@
 #include "fq_sqrt.hpp"
 #include "isogeny_constants.hpp"
 #include "parallel.hpp"
-#include "zkcore/endomorphism.hpp"
 #include "zkcore/sha256.hpp"
 
 namespace zkcore {
@@ -26,96 +25,19 @@ Fq from_hex(const char* digits) {
 }
 
 template <size_t K>
-std::array<Fq, K> from_hex(const char* const (&digits)[K]) {
-  std::array<Fq, K> values;
+void from_hex(const char* const (&digits)[K], Fq (&values)[K]) {
   for (size_t i = 0; i < K; ++i) values[i] = from_hex(digits[i]);
-  return values;
 }
 
-struct Constants {
-  Fq a = from_hex(sswu::kA);
-  Fq b = from_hex(sswu::kB);
-  Fq z = Fq::from_int64(sswu::kZ);
-  Fq sqrt_minus_z;
-  std::array<Fq, 12> x_numerator = from_hex(sswu::kXNumerator);
-  std::array<Fq, 11> x_denominator = from_hex(sswu::kXDenominator);
-  std::array<Fq, 16> y_numerator = from_hex(sswu::kYNumerator);
-  std::array<Fq, 16> y_denominator = from_hex(sswu::kYDenominator);
-
-  Constants() {
-    if (!sqrt(-z, sqrt_minus_z)) throw std::logic_error("-Z must be a square");
-  }
-};
-
-const Constants& constants() {
-  static const Constants instance;
-  return instance;
-}
-
-// x = numerator / denominator, y: a point of the isogenous curve E'.
-struct IsogenousPoint {
-  Fq numerator, denominator, y;
-};
-
-bool sgn0(const Fq& a) { return a.to_limbs().v[0] & 1; }
-
-// Section F.2.1.2: root of u / v, or of Z u / v if the former is no square; whether the first was the case.
-bool sqrt_ratio(const Fq& u, const Fq& v, Fq& root) {
-  const Fq uv = u * v;
-  root = pow_p_minus_3_over_4(v.sqr() * uv) * uv;
-  if (root.sqr() * v == u) return true;
-  root *= constants().sqrt_minus_z;
-  return false;
-}
-
-// Section F.2: the simplified Shallue-van de Woestijne-Ulas map to E', x left as a fraction.
-IsogenousPoint map_to_isogenous_curve(const Fq& u) {
-  const Constants& c = constants();
-  const Fq zu2 = c.z * u.sqr();
-  const Fq sum = zu2.sqr() + zu2;
-  const Fq x_numerator = c.b * (sum + Fq::one());
-  const Fq x_denominator = c.a * (sum.is_zero() ? c.z : -sum);
-  // g(x) = x^3 + A' x + B' as a fraction.
-  const Fq denominator2 = x_denominator.sqr();
-  const Fq g_denominator = denominator2 * x_denominator;
-  const Fq g_numerator = (x_numerator.sqr() + c.a * denominator2) * x_numerator + c.b * g_denominator;
-  IsogenousPoint p{x_numerator, x_denominator, {}};
-  if (!sqrt_ratio(g_numerator, g_denominator, p.y)) {
-    p.numerator *= zu2;
-    p.y *= zu2 * u;
-  }
-  if (sgn0(u) != sgn0(p.y)) p.y = -p.y;
-  return p;
-}
-
-// sum_i c_i n^i d^(K - 1 - i)
-template <size_t K>
-Fq evaluate(const std::array<Fq, K>& coefficients, const Fq& n, const std::array<Fq, 16>& d_powers) {
-  Fq r = coefficients[K - 1];
-  for (size_t i = K - 1; i-- > 0;) r = r * n + coefficients[i] * d_powers[K - 1 - i];
-  return r;
-}
-
-// Appendix E.2, without a division: with x = a / b and y = c / e, Z = b e gives X = x Z^2 and Y = y Z^3. A
-// zero denominator means infinity, as the RFC asks.
-Xyzz map_to_curve(const Fq& u) {
-  const Constants& c = constants();
-  const IsogenousPoint p = map_to_isogenous_curve(u);
-  std::array<Fq, 16> d;
-  d[0] = Fq::one();
-  for (size_t i = 1; i < d.size(); ++i) d[i] = d[i - 1] * p.denominator;
-  const Fq a = evaluate(c.x_numerator, p.numerator, d);
-  const Fq b = evaluate(c.x_denominator, p.numerator, d) * p.denominator;
-  const Fq y_top = evaluate(c.y_numerator, p.numerator, d) * p.y;
-  const Fq e = evaluate(c.y_denominator, p.numerator, d);
-  const Fq be2 = b * e.sqr();
-  const Fq b2 = b.sqr();
-  Xyzz r;
-  r.x = a * be2;
-  r.y = y_top * be2 * b2;
-  r.zz = be2 * b;
-  r.zzz = r.zz * b * e;
-  return r;
+// Read once from the RFC's hexadecimal.
+CurveMap read_map() {
+  CurveMap m{from_hex(sswu::kA), from_hex(sswu::kB), Fq::from_int64(sswu::kZ), {}, {}, {}, {}, {}};
+  if (!sqrt(-m.z, m.sqrt_minus_z)) throw std::logic_error("-Z must be a square");
+  from_hex(sswu::kXNumerator, m.x_numerator);
+  from_hex(sswu::kXDenominator, m.x_denominator);
+  from_hex(sswu::kYNumerator, m.y_numerator);
+  from_hex(sswu::kYDenominator, m.y_denominator);
+  return m;
 }
 
 // 64 big-endian bytes, reduced mod p.
@@ -131,12 +53,29 @@ Fq reduce_wide(const uint8_t* bytes) {
 
 constexpr uint64_t kAddsPerHash = kMulByParameterAdds + 2;
 
-Xyzz hash_message(std::string_view dst, std::string_view message) {
+FieldPair hash_to_pair(std::string_view dst, std::string_view message) {
   const std::string uniform = expand_message_xmd(message, dst, 128);
   const uint8_t* bytes = reinterpret_cast<const uint8_t*>(uniform.data());
-  const Xyzz sum = add(map_to_curve(reduce_wide(bytes)), map_to_curve(reduce_wide(bytes + 64)));
-  // The effective cofactor is |x| + 1.
-  return add(mul_by_parameter(sum), sum);
+  return {reduce_wide(bytes), reduce_wide(bytes + 64)};
+}
+
+Xyzz hash_message(std::string_view dst, std::string_view message) {
+  const FieldPair u = hash_to_pair(dst, message);
+  return map_pair(curve_map(), u[0], u[1]);
+}
+
+// Calls body(begin, end, messages of that range as fn(i) -> std::string_view) on all cores.
+template <class Body>
+void for_messages(std::string_view prefix, uint64_t start, size_t count, Body body) {
+  parallel_for(count, 8, [&](size_t begin, size_t end) {
+    std::string message(prefix);
+    message.resize(prefix.size() + 8);
+    body(begin, end, [&](size_t i) -> std::string_view {
+      const uint64_t index = start + i;
+      for (int k = 0; k < 8; ++k) message[prefix.size() + k] = static_cast<char>(index >> (56 - 8 * k));
+      return message;
+    });
+  });
 }
 
 }  // namespace
@@ -170,16 +109,23 @@ std::string expand_message_xmd(std::string_view message, std::string_view dst, s
   return out;
 }
 
+const CurveMap& curve_map() {
+  static const CurveMap instance = read_map();
+  return instance;
+}
+
+void hash_to_field(std::string_view dst, std::string_view prefix, uint64_t start, size_t count,
+                   FieldPair* out) {
+  for_messages(prefix, start, count, [&](size_t begin, size_t end, const auto& message) {
+    for (size_t i = begin; i < end; ++i) out[i] = hash_to_pair(dst, message(i));
+  });
+  count_group_adds(kAddsPerHash * count);  // that mapping them takes
+}
+
 void hash_to_curve(std::string_view dst, std::string_view prefix, uint64_t start, size_t count, Affine* out) {
-  parallel_for(count, 8, [&](size_t begin, size_t end) {
-    std::vector<Xyzz> points(end - begin);
-    std::string message(prefix);
-    message.resize(prefix.size() + 8);
-    for (size_t i = begin; i < end; ++i) {
-      const uint64_t index = start + i;
-      for (int k = 0; k < 8; ++k) message[prefix.size() + k] = static_cast<char>(index >> (56 - 8 * k));
-      points[i - begin] = hash_message(dst, message);
-    }
+  for_messages(prefix, start, count, [&](size_t begin, size_t end, const auto& message) {
+    std::vector<Xyzz> points;
+    for (size_t i = begin; i < end; ++i) points.push_back(hash_message(dst, message(i)));
     to_affine(points.data(), out + begin, points.size());
     count_group_adds(kAddsPerHash * points.size());
   });

@@ -9,6 +9,7 @@
 //              with the sums R of rows and C of columns, again in batches of pairs.
 // 4. weights   one block a lane: running sums of a few entries a thread, times their place, added up.
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "cuda/batch_affine.cuh"
@@ -391,10 +392,15 @@ __global__ void __launch_bounds__(kBlock)
 
 // ---- lanes of one pass
 
-constexpr size_t kEntriesAtOnce = size_t{1} << 26;
+constexpr size_t kBytesAnEntry = 160;  // of a pass: a sum and its place in the batch, references, a pair
 constexpr uint32_t kGridFrom = 1024;  // buckets of a lane that are worth a grid
 constexpr size_t kShortSum = 8;       // entries that one thread adds up
 constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
+
+// Entries of one pass: many lanes fill the device in the sort and in late rounds; a sixth of its memory.
+size_t entries_at_once() {
+  return std::clamp(std::bit_floor(device_memory() / 6 / kBytesAnEntry), size_t{1} << 20, size_t{1} << 27);
+}
 
 class Pass {
  public:
@@ -575,7 +581,7 @@ Windows Windows::choose(size_t width, int magnitude_bits) {
 void bucket_sums(const Affine* points, const DigitView& digits, size_t n, Xyzz* sums, Stream stream) {
   const size_t lanes = n * digits.windows.count;
   const size_t per_lane = std::max<size_t>(digits.width, digits.windows.buckets());
-  const size_t at_once = std::clamp<size_t>(kEntriesAtOnce / per_lane, 1, std::max<size_t>(1, lanes));
+  const size_t at_once = std::clamp<size_t>(entries_at_once() / per_lane, 1, std::max<size_t>(1, lanes));
   const Array<Xyzz> lane_sums(lanes, stream);
   for (size_t first = 0; first < lanes; first += at_once) {
     Pass(points, digits, stream).sum(first, std::min(at_once, lanes - first), lane_sums.data() + first);

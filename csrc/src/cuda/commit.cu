@@ -66,11 +66,10 @@ int magnitude_bits(const Column& rows, Stream stream) {
   return bits;
 }
 
-void sum_rows(const Affine* points, const Column& rows, size_t n, size_t width, Xyzz* sums, Stream stream) {
+void sum_any_rows(const Affine* points, const Column& rows, size_t n, size_t width, Xyzz* sums,
+                  Stream stream) {
   if (rows.type != ColumnType::kField) {
-    const Windows windows = Windows::choose(width, magnitude_bits(rows, stream));
-    bucket_sums(points, {rows.type, rows.data, nullptr, width, windows}, n, sums, stream);
-    return;
+    return sum_rows(points, rows, n, width, magnitude_bits(rows, stream), sums, stream);
   }
   const Windows windows = Windows::choose(width, Fr::kBits);
   const Array<BiasedScalar> biased(n * width, stream);
@@ -83,12 +82,18 @@ __global__ void affine_kernel(const Xyzz* sum, Affine* out) { store(out, to_affi
 
 }  // namespace
 
+void sum_rows(const Affine* generators, const Column& rows, size_t n, size_t width, int magnitude_bits,
+              Xyzz* sums, Stream stream) {
+  const Windows windows = Windows::choose(width, magnitude_bits);
+  bucket_sums(generators, {rows.type, rows.data, nullptr, width, windows}, n, sums, stream);
+}
+
 void commit_rows(const Affine* generators, const Column& rows, size_t n, size_t width, const Fr* blinds,
                  const Affine* blinder, Affine* out, Stream stream) {
   if (n == 0) return;
   const Array<Xyzz> sums(n, stream);
   if (width > 0) {
-    sum_rows(generators, rows, n, width, sums.data(), stream);
+    sum_any_rows(generators, rows, n, width, sums.data(), stream);
   } else {
     check(cudaMemsetAsync(sums.data(), 0, n * sizeof(Xyzz), stream));
   }
@@ -101,7 +106,7 @@ void msm(const Affine* points, const Fr* scalars, size_t n, Affine* out, Stream 
     return;
   }
   const Array<Xyzz> sum(1, stream);
-  sum_rows(points, field_column(scalars, n), 1, n, sum.data(), stream);
+  sum_any_rows(points, field_column(scalars, n), 1, n, sum.data(), stream);
   launch(affine_kernel, {dim3(1), 1}, stream, sum.data(), out);
 }
 

@@ -125,6 +125,15 @@ size_t shared_memory_limit() {
   return static_cast<size_t>(bytes);
 }
 
+size_t device_memory() {
+  static const size_t bytes = [] {
+    size_t available = 0, total = 0;
+    check(cudaMemGetInfo(&available, &total));
+    return total;
+  }();
+  return bytes;
+}
+
 Reports::Reports(Stream stream) : partial_(size_t{kMaxBlocks} * kMaxSums, stream), counter_(4, stream) {
   check(cudaMemsetAsync(counter_.data(), 0, 4 * sizeof(uint32_t), stream));
 }

@@ -162,7 +162,7 @@ template <class Source, Points kPoints, bool kFused>
 struct LayerBody {
   static constexpr int kSums = point_count(kPoints);
   static constexpr bool kEq = true;
-  using Sums = ProductSums<kSums>;
+  using Sums = SharedProductSums<kSums>;
 
   Source source;
   Children bound;
@@ -200,7 +200,7 @@ struct LayerBody {
     const Ends q1 = reader.q1();
     keep(bound.q1, i, q1);
     at_points<kPoints>(q1.lo, q1.hi, choice,
-                       [&](int k, const Fr& v, bool) { sums.of[k].add(eq, products[k].with(held[k], v)); });
+                       [&](int k, const Fr& v, bool) { sums.add(k, eq, products[k].with(held[k], v)); });
   }
 };
 
@@ -253,20 +253,25 @@ __global__ void __launch_bounds__(kBlock) above_leaves_kernel(LeafView leaves, s
   }
 }
 
-__global__ void __launch_bounds__(kBlock)
+struct Pair {
+  Fr a, b;
+};
+__device__ __forceinline__ Pair load_pair(const Fr* from) { return {load_once(from), load_once(from + 1)}; }
+
+__global__ void __launch_bounds__(kBlock, 2)
     above_nodes_kernel(Children below, size_t nodes, size_t parents, Children out) {
   for (size_t y = thread_index(); y < parents; y += thread_count()) {
-    Node node[2];
-#pragma unroll
-    for (int side = 0; side < 2; ++side) {
-      const size_t v = 2 * y + side;
-      node[side] = {Fr::zero(), Fr::one()};
-      if (v < nodes) {
-        node[side] = add_nodes(load_once(below.p0 + v), load_once(below.p1 + v), load_once(below.q0 + v),
-                               load_once(below.q1 + v));
-      }
+    const size_t v = 2 * y;
+    if (v + 1 < nodes) {
+      // Neighbours are read together: apart, each costs memory as much as both.
+      const Pair p0 = load_pair(below.p0 + v), q1 = load_pair(below.q1 + v);
+      const Pair p1 = load_pair(below.p1 + v), q0 = load_pair(below.q0 + v);
+      store_children(out, y, add_nodes(p0.a, p1.a, q0.a, q1.a), add_nodes(p0.b, p1.b, q0.b, q1.b));
+    } else {  // an odd number of nodes: the last has 0/1 beside it
+      const Node left = add_nodes(load_once(below.p0 + v), load_once(below.p1 + v), load_once(below.q0 + v),
+                                  load_once(below.q1 + v));
+      store_children(out, y, left, {Fr::zero(), Fr::one()});
     }
-    store_children(out, y, node[0], node[1]);
   }
 }
 

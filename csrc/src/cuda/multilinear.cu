@@ -51,6 +51,40 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
+// out[h][l] = mask[h][l] * sum_k high[k][h] * low[k][l]: entries are written once, however many tables are summed.
+template <int kTables>
+__global__ void __launch_bounds__(kBlock)
+    eq_sum_kernel(const Fr* high, size_t rows, const Fr* low, unsigned columns, const int8_t* mask, Fr* out) {
+  const unsigned column = blockIdx.y * kBlock + threadIdx.x;
+  if (column >= columns) return;
+  Fr l[kTables];
+#pragma unroll
+  for (int k = 0; k < kTables; ++k) l[k] = load(low + static_cast<size_t>(k) * columns + column);
+  for (size_t h = blockIdx.x; h < rows; h += gridDim.x) {
+    const size_t at = h * columns + column;
+    Fr sum = Fr::zero();
+    if (mask == nullptr || mask[at] != 0) {
+      if constexpr (kTables == 1) {
+        sum = load(high + h) * l[0];
+      } else {
+        sum = mul_add(load(high + h), l[0], load(high + rows + h), l[1]);
+#pragma unroll
+        for (int k = 2; k < kTables; ++k) sum += load(high + static_cast<size_t>(k) * rows + h) * l[k];
+      }
+    }
+    store(out + at, sum);
+  }
+}
+
+template <int kTables>
+void launch_eq_sum(const Fr* high, size_t rows, const Fr* low, unsigned columns, const int8_t* mask, Fr* out,
+                   Stream stream) {
+  const unsigned across = blocks_for(columns);
+  const unsigned resident = resident_blocks(eq_sum_kernel<kTables>) / across + 1;
+  const unsigned grid = rows < resident ? static_cast<unsigned>(rows) : resident;
+  launch(eq_sum_kernel<kTables>, {dim3(grid, across), kBlock}, stream, high, rows, low, columns, mask, out);
+}
+
 Point make_point(std::span<const Fr> values) {
   Point point{};
   point.count = static_cast<int>(values.size());
@@ -156,93 +190,6 @@ __global__ void __launch_bounds__(kBlock) inverse_kernel(const Fr* values, size_
 
 constexpr size_t kInverseChunk = 128;  // values that share an inversion, where there are enough
 
-// ---- scatter: 32-bit limbs are added up in 64-bit cells, then reduced
-
-constexpr int kCells = 8;
-
-__device__ __forceinline__ void add_to_cells(unsigned long long* cells, const Fr& value) {
-#pragma unroll
-  for (int k = 0; k < kCells; ++k) {
-    const uint32_t limb = static_cast<uint32_t>(value.v[k / 2] >> (32 * (k % 2)));
-    if (limb) atomicAdd(cells + k, static_cast<unsigned long long>(limb));
-  }
-}
-
-// A warp keeps the sum of a crowded target in its registers until another target is more crowded: each thread
-// adds what it meets.
-class Crowd {
- public:
-  __device__ explicit Crowd(unsigned long long* cells) : cells_(cells), share_(Fr::zero()) {}
-
-  __device__ __forceinline__ bool takes(int64_t target, const Fr& value) {
-    if (target != target_) return false;
-    share_ += value;
-    return true;
-  }
-  // The same for all threads of the warp.
-  __device__ void move_to(int64_t target) {
-    if (target_ >= 0) {
-      const Fr sum = warp_sum(share_);
-      if (threadIdx.x % 32 == 0) add_to_cells(cells_ + kCells * target_, sum);
-    }
-    target_ = target;
-    share_ = Fr::zero();
-  }
-
- private:
-  unsigned long long* cells_;
-  int64_t target_ = -1;
-  Fr share_;
-};
-
-__global__ void __launch_bounds__(kBlock)
-    scatter_kernel(const int64_t* index, const Fr* values, size_t n, size_t size, unsigned long long* cells,
-                   uint32_t* wrong) {
-  constexpr int kCrowded = 6;
-  const size_t step = thread_count();
-  const size_t rounds = (n + step - 1) / step;
-  Crowd crowd(cells);
-  for (size_t r = 0; r < rounds; ++r) {
-    const size_t i = r * step + thread_index();
-    bool pending = i < n;
-    const int64_t target = pending ? index[i] : -1;
-    if (pending && (target < 0 || static_cast<uint64_t>(target) >= size)) {
-      *wrong = 1;
-      pending = false;
-    }
-    const Fr value = pending ? load_once(values + i) : Fr::zero();
-    pending = pending && !crowd.takes(target, value);
-    const uint32_t waiting = __ballot_sync(0xffffffffu, pending);
-    if (waiting == 0) continue;
-    const int64_t common = __shfl_sync(0xffffffffu, target, __ffs(static_cast<int>(waiting)) - 1);
-    if (__popc(__ballot_sync(0xffffffffu, pending && target == common)) >= kCrowded) {
-      crowd.move_to(common);
-      pending = pending && !crowd.takes(target, value);
-    }
-    if (pending) add_to_cells(cells + kCells * target, value);
-  }
-  crowd.move_to(-1);
-}
-
-__global__ void __launch_bounds__(kBlock)
-    settle_kernel(const unsigned long long* cells, size_t size, Fr* out) {
-  for (size_t i = thread_index(); i < size; i += thread_count()) {
-    uint32_t limbs[8];
-    uint64_t carry = 0;
-#pragma unroll
-    for (int k = 0; k < kCells; ++k) {
-      const uint64_t low = carry + static_cast<uint32_t>(cells[kCells * i + k]);
-      limbs[k] = static_cast<uint32_t>(low);
-      carry = (low >> 32) + (cells[kCells * i + k] >> 32);
-    }
-    for (int k = 0; k < 2; ++k) ptx::subtract_once<FrParams>(limbs);  // 2^256 < 3p
-    Fr low, high = Fr::zero();
-    ptx::join<8>(low.v, limbs);
-    high.v[0] = carry;
-    store(out + i, low + Fr::mul_wide(Fr::r_squared(), high));
-  }
-}
-
 }  // namespace
 
 void from_ints(const Column& column, Fr* out, Stream stream) {
@@ -268,6 +215,37 @@ void eq_table(std::span<const Fr> point, const Fr& scale, Fr* out, Stream stream
   const unsigned grid = rows < resident ? static_cast<unsigned>(rows) : resident;
   launch(outer_product_kernel, {dim3(grid, halves), kBlock}, stream, high.data(), rows, low.data(), out);
   count_field_mults(rows << kDoubled);
+}
+
+void eq_sum(std::span<const ScaledPoint> points, const int8_t* mask, Fr* out, Stream stream) {
+  const size_t variables = points[0].second.size();
+  const size_t inner = std::min<size_t>(variables, kDoubled);
+  const size_t rows = size_t{1} << (variables - inner);
+  const size_t columns = size_t{1} << inner;
+  const Array<Fr> high(rows * points.size(), stream), low(columns * points.size(), stream);
+  for (size_t k = 0; k < points.size(); ++k) {
+    const std::span<const Fr> point(points[k].second);
+    eq_table(point.first(variables - inner), points[k].first, high.data() + k * rows, stream);
+    eq_table(point.last(inner), Fr::one(), low.data() + k * columns, stream);
+  }
+  const auto run = [&](auto count) {
+    launch_eq_sum<count()>(high.data(), rows, low.data(), static_cast<unsigned>(columns), mask, out, stream);
+  };
+  switch (points.size()) {
+    case 1:
+      run(std::integral_constant<int, 1>{});
+      break;
+    case 2:
+      run(std::integral_constant<int, 2>{});
+      break;
+    case 3:
+      run(std::integral_constant<int, 3>{});
+      break;
+    default:
+      run(std::integral_constant<int, kMostEqTables>{});
+      break;
+  }
+  count_field_mults(points.size() << variables);
 }
 
 void combine(std::span<const LinearTerm> terms, const Fr& constant, size_t length, Fr* out, Stream stream) {
@@ -307,19 +285,6 @@ void batch_inverse(const Fr* values, size_t count, Fr* out, Stream stream) {
   const unsigned grid = std::max(least, std::min(wanted, 4 * resident));
   launch(inverse_kernel, {dim3(grid), kBlock}, stream, values, count, out);
   count_field_mults(3 * count);
-}
-
-bool scatter_add(const int64_t* index, const Fr* values, size_t count, size_t size, Fr* out, Stream stream) {
-  const Array<unsigned long long> cells(kCells * size, stream);
-  const Array<uint32_t> wrong(1, stream);
-  check(cudaMemsetAsync(cells.data(), 0, kCells * size * sizeof(unsigned long long), stream));
-  check(cudaMemsetAsync(wrong.data(), 0, sizeof(uint32_t), stream));
-  launch(scatter_kernel, looping(scatter_kernel, count), stream, index, values, count, size, cells.data(),
-         wrong.data());
-  launch(settle_kernel, looping(settle_kernel, size), stream, cells.data(), size, out);
-  uint32_t outside = 0;
-  copy_to_host(&outside, wrong.data(), sizeof outside, stream);
-  return outside == 0;
 }
 
 }  // namespace zkcore::cuda

@@ -140,8 +140,9 @@ void SumcheckState::start() {
   both_ = e == 2 && !claim_ && !pending_ && tables_->sums_both_ends();
   const Points points = both_    ? Points::kBothLeading
                         : e <= 1 ? Points::kEnd
+                        : e == 2 ? Points::kEndLeading
                         : e == 3 ? Points::kEndLeadingTwo
-                                 : Points::kEndLeading;
+                                 : Points::kEndLeadingTwoThree;
   const EqView view = eq_ ? eq_->view() : EqView{};
   tables_->sum(points, {end_}, eq_ ? &view : nullptr, pairs, pending_ ? &*pending_ : nullptr);
   pending_.reset();
@@ -175,8 +176,10 @@ const SumcheckState::Polynomial& SumcheckState::polynomial() {
     claim_ = at_zero * q.values[0] + at_one * q.values[1];
   }
   if (e >= 2) q.leading = sums[1];
-  if (e >= 3) q.values[2] = e == 3 ? sums[2] : sum_at(2, pairs);
-  for (int x = 3; x < e; ++x) q.values[static_cast<size_t>(x)] = sum_at(x, pairs);
+  for (int x = 2; x < e; ++x) {
+    const auto at = static_cast<size_t>(x);
+    q.values[at] = x < 4 ? sums[at] : sum_at(x, pairs);
+  }
   return polynomial_.emplace(std::move(q));
 }
 

@@ -65,7 +65,9 @@ template <Points kPoints, bool kFused, bool kEqFactor>
 struct TermsBody {
   static constexpr int kSums = point_count(kPoints);
   static constexpr bool kEq = kEqFactor;
-  using Sums = ProductSums<kSums>;
+  // Where registers would spill.
+  static constexpr bool kCrowded = kSums > 3 || (kSums == 3 && kEqFactor);
+  using Sums = std::conditional_t<kCrowded, MixedSums<kCrowded ? kSums : 3>, ProductSums<kSums>>;
 
   TableView tables[kMaxTables];
   Step steps[kMaxSteps];
@@ -106,9 +108,9 @@ struct TermsBody {
           if (step.last) total[k] += product[k];
         } else if (step.first) {
           product[k] = value;
-          if (step.last) sums.of[k].add(value);
+          if (step.last) sums.add(k, value);
         } else if (step.last) {
-          sums.of[k].add(product[k], value);
+          sums.add(k, product[k], value);
         } else {
           product[k] *= value;
         }
@@ -116,7 +118,7 @@ struct TermsBody {
     }
     if constexpr (kEqFactor) {
 #pragma unroll
-      for (int k = 0; k < kSums; ++k) sums.of[k].add(eq, total[k]);
+      for (int k = 0; k < kSums; ++k) sums.add(k, eq, total[k]);
     }
   }
 };
@@ -158,9 +160,9 @@ struct ProductBody {
     at_points<kPoints>(a_lo, a_hi, choice, [&](int k, const Fr& v, bool) { left[k] = v; });
     at_points<kPoints>(b_lo, b_hi, choice, [&](int k, const Fr& v, bool) {
       if constexpr (kEqFactor) {
-        sums.of[k].add(eq, left[k] * v);
+        sums.add(k, eq, left[k] * v);
       } else {
-        sums.of[k].add(left[k], v);
+        sums.add(k, left[k], v);
       }
     });
   }
@@ -276,7 +278,7 @@ class TermTables : public RoundTables {
     }
     const Fr constants = eq ? constant_ : constant_ * Fr::from_uint64(pairs);
     sums[0] += constants;
-    if (sums.size() == 3) sums[2] += constants;
+    for (size_t k = 2; k < sums.size(); ++k) sums[k] += constants;
     return sums;
   }
 

@@ -21,13 +21,14 @@ struct EqView {
 };
 
 // The points of a round. q has degree e: its values at one end (0 or 1) and, if e >= 2, its leading
-// coefficient are summed in one pass, the value at 2 too if e = 3, and both ends if e = 2 and the claim is
-// not known. Other points come one by one.
-enum class Points { kEnd, kEndLeading, kBothLeading, kEndLeadingTwo, kSingle };
+// coefficient are summed in one pass, the value at 2 too if e > 2, that at 3 too if e = 4, and both ends if
+// e = 2 and the claim is not known. Other points come one by one.
+enum class Points { kEnd, kEndLeading, kBothLeading, kEndLeadingTwo, kEndLeadingTwoThree, kSingle };
 
 constexpr int point_count(Points points) {
   return points == Points::kEndLeading                                        ? 2
          : points == Points::kBothLeading || points == Points::kEndLeadingTwo ? 3
+         : points == Points::kEndLeadingTwoThree                              ? 4
                                                                               : 1;
 }
 
@@ -52,6 +53,11 @@ __device__ __forceinline__ void at_points(const Fr& lo, const Fr& hi, PointChoic
       fn(1, step, true);
       if constexpr (kBoth) fn(2, hi, false);
       if constexpr (kPoints == Points::kEndLeadingTwo) fn(2, hi + step, false);
+      if constexpr (kPoints == Points::kEndLeadingTwoThree) {
+        const Fr two = hi + step;
+        fn(2, two, false);
+        fn(3, two + step, false);
+      }
     }
   }
 }
@@ -60,7 +66,23 @@ __device__ __forceinline__ void at_points(const Fr& lo, const Fr& hi, PointChoic
 template <int kCount>
 struct ProductSums {
   ProductSum of[kCount];
+  template <class... Factors>
+  __device__ __forceinline__ void add(int k, const Factors&... factors) {
+    of[k].add(factors...);
+  }
   __device__ __forceinline__ Fr total(int k) const { return of[k].total(); }
+};
+
+// The first two of them in shared memory.
+template <int kCount>
+struct MixedSums {
+  SharedProductSums<2> shared;
+  ProductSum rest[kCount - 2];
+  template <class... Factors>
+  __device__ __forceinline__ void add(int k, const Factors&... factors) {
+    k < 2 ? shared.add(k, factors...) : rest[k - 2].add(factors...);
+  }
+  __device__ __forceinline__ Fr total(int k) const { return k < 2 ? shared.total(k) : rest[k - 2].total(); }
 };
 
 // Body: kSums, kEq, Sums (by default ProductSums); add(index, eq, sums), where eq means nothing without kEq;
@@ -114,6 +136,8 @@ void with_round_kind(Points points, bool fused, bool eq, Fn&& fn) {
       return with_eq(std::integral_constant<Points, Points::kBothLeading>{}, std::false_type{});
     case Points::kEndLeadingTwo:
       return with_fused(std::integral_constant<Points, Points::kEndLeadingTwo>{});
+    case Points::kEndLeadingTwoThree:
+      return with_fused(std::integral_constant<Points, Points::kEndLeadingTwoThree>{});
     case Points::kSingle:
       return with_eq(std::integral_constant<Points, Points::kSingle>{}, std::false_type{});
   }

@@ -32,6 +32,7 @@ class ProductSum {
     for (int i = 1; i < 8; ++i) v_[8 + i] = ptx::addc_cc(v_[8 + i], x[i]);
     v_[16] = ptx::addc(v_[16], 0);
   }
+  __device__ __forceinline__ void set_word(int i, uint32_t word) { v_[i] = word; }
   __device__ Fr total() const {
     uint32_t r[8];
     uint32_t top = ptx::reduce<FrParams, 8>(r, v_);
@@ -45,6 +46,49 @@ class ProductSum {
 
  private:
   uint32_t v_[17];
+};
+
+// K sums of products in shared memory, a column of words a thread: for kernels that have no registers to spare.
+template <int K>
+class SharedProductSums {
+ public:
+  __device__ __forceinline__ SharedProductSums() {
+    __shared__ uint32_t room[K * kWords][kBlock];
+    words_ = &room[0][threadIdx.x];
+#pragma unroll 1
+    for (int i = 0; i < K * kWords; ++i) words_[i * kBlock] = 0;
+  }
+  __device__ __forceinline__ void add(int k, const Fr& a, const Fr& b) {
+    uint32_t x[8], y[8], t[16];
+    ptx::split<8>(x, a.v);
+    ptx::split<8>(y, b.v);
+    ptx::wide_mul<8, 8>(t, x, y);
+    uint32_t* at = words_ + k * kWords * kBlock;
+    at[0] = ptx::add_cc(at[0], t[0]);
+#pragma unroll
+    for (int i = 1; i < 16; ++i) at[i * kBlock] = ptx::addc_cc(at[i * kBlock], t[i]);
+    at[16 * kBlock] = ptx::addc(at[16 * kBlock], 0);
+  }
+  // a alone: a * 2^256 before the reduction.
+  __device__ __forceinline__ void add(int k, const Fr& a) {
+    uint32_t x[8];
+    ptx::split<8>(x, a.v);
+    uint32_t* at = words_ + (k * kWords + 8) * kBlock;
+    at[0] = ptx::add_cc(at[0], x[0]);
+#pragma unroll
+    for (int i = 1; i < 8; ++i) at[i * kBlock] = ptx::addc_cc(at[i * kBlock], x[i]);
+    at[8 * kBlock] = ptx::addc(at[8 * kBlock], 0);
+  }
+  __device__ __forceinline__ Fr total(int k) const {
+    ProductSum sum;
+#pragma unroll
+    for (int i = 0; i < kWords; ++i) sum.set_word(i, words_[(k * kWords + i) * kBlock]);
+    return sum.total();
+  }
+
+ private:
+  static constexpr int kWords = 17;
+  uint32_t* words_;
 };
 
 // a * b + c * d with one reduction.

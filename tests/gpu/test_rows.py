@@ -1,0 +1,117 @@
+"""What many tensors' commitments and lookups take on the GPU, against the CPU, bit for bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zkcore.field import cuda
+from zkcore.field.kernels import MODULUS
+from zkcore.field.native import NativeKernels
+from zkcore.field.space import NUMPY
+from zkcore.polynomial import multilinear
+
+REASON = cuda.missing()
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+
+HOST = NativeKernels()
+TYPES = ["int8", "int16", "int32", "int64"]
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[cuda.CudaKernels]:
+    yield cuda.load()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 131, 1000])
+def test_hash_to_curve(device: cuda.CudaKernels, count: int) -> None:
+    args = b"zkcore tests", b"gpu/", 7, count
+    np.testing.assert_array_equal(device.to_host(device.hash_to_curve(*args)), HOST.hash_to_curve(*args))
+
+
+def test_rows_of_many_tensors_are_those_of_each(device: cuda.CudaKernels) -> None:
+    """Of several types, widths and magnitudes; an empty one, one of zeros, and extremes of the types."""
+    draw, plan = np.random.default_rng(3), random.Random(3)
+    bases = HOST.hash_to_curve(b"zkcore tests", b"gpu/", 0, 300)
+    tensors: list[Any] = [np.zeros((2, 300), np.int16), np.zeros((0, 8), np.int8)]
+    for kind in TYPES:
+        info = np.iinfo(kind)
+        for rows, width in ((1, 1), (3, 256), (2, 300), (40, 16)):
+            values = draw.integers(info.min, info.max, (rows, width), dtype=kind, endpoint=True)
+            tensors += [values, (values >> (info.bits // 2)).astype(kind)]
+        tensors.append(np.full((1, 9), info.min, dtype=kind))
+    ours, theirs = device.fixed_base(bases[:1]), HOST.fixed_base(bases[:1])
+    for sums, rows in zip(device.sum_rows(bases, [device.to_device(t) for t in tensors]), tensors, strict=True):
+        assert len(sums) == len(rows)
+        blinds = [plan.choice([0, 1, MODULUS - 1, plan.randrange(MODULUS)]) for _ in rows]
+        expected = HOST.commit_rows(bases, rows, HOST.from_scalars(blinds), theirs)
+        np.testing.assert_array_equal(device.blind_rows(sums, blinds, ours), expected)
+
+
+def test_rows_wider_than_the_generators_are_refused(device: cuda.CudaKernels) -> None:
+    bases = HOST.hash_to_curve(b"zkcore tests", b"gpu/", 0, 3)
+    with pytest.raises(ValueError, match="number of generators"):
+        device.sum_rows(bases, [device.to_device(np.ones((2, 4), np.int8))])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("size", [1, 130, 1 << 15, 1 << 16, 100_000])
+@pytest.mark.parametrize("masked", [False, True])
+def test_table_rows_and_their_tally(device: cuda.CudaKernels, kind: str, size: int, masked: bool) -> None:
+    """Indices on both sides of the table, and the extremes of their type; many of one row."""
+    draw, info = np.random.default_rng(5), np.iinfo(kind)
+    first = -(size // 3)
+    index = np.concatenate(
+        [
+            np.clip(draw.integers(first - 3, first + size + 3, 300_001), info.min, info.max),
+            np.full(70_001, max(first, info.min)),
+            np.array([info.min, info.max, first - 1, first + size]).clip(info.min, info.max),
+        ]
+    ).astype(kind)
+    chosen = draw.integers(0, 2, len(index)).astype(np.int8) if masked else None
+    here = device.space
+    held, mask = here.own(index), None if chosen is None else here.own(chosen)
+    np.testing.assert_array_equal(here.host(here.table_rows(held, first, size)), NUMPY.table_rows(index, first, size))
+    np.testing.assert_array_equal(
+        here.host(here.tally(held, mask, first, size)), NUMPY.tally(index, chosen, first, size)
+    )
+
+
+def test_an_empty_lookup_counts_nothing(device: cuda.CudaKernels) -> None:
+    here = device.space
+    made = here.host(here.tally(here.own(np.zeros((0, 4), np.int16)), None, 0, 9))
+    assert made.tolist() == [0] * 9
+
+
+@pytest.mark.parametrize("variables", [0, 1, 8, 9, 10, 13])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_sums_of_eq_tables(device: cuda.CudaKernels, variables: int, count: int) -> None:
+    rng, size = random.Random(variables), 1 << variables
+    points = [(rng.randrange(MODULUS), tuple(rng.randrange(MODULUS) for _ in range(variables))) for _ in range(count)]
+    chosen = np.random.default_rng(1).integers(0, 2, size).astype(np.int8)
+    for mask in (None, chosen):
+        held = None if mask is None else device.to_device(mask)
+        made = device.to_host(device.eq_sum(points, held))
+        np.testing.assert_array_equal(made, multilinear.eq_sum(HOST, points, mask))
+
+
+@pytest.mark.parametrize("size", [1, 5, 16384, (1 << 15) + 3, 100_000])
+@pytest.mark.parametrize("crowded", [False, True])
+def test_scattering_long_columns(device: cuda.CudaKernels, size: int, crowded: bool) -> None:
+    """Longer than what one block sorts, and no multiple of it; many values for one target."""
+    draw, count = np.random.default_rng(size), (1 << 21) + 12345
+    index = draw.integers(0, size, count)
+    if crowded:
+        index[draw.random(count) < 0.7] = size // 2
+    some = HOST.from_scalars([random.Random(i).randrange(MODULUS) for i in range(997)])
+    values = np.ascontiguousarray(some[draw.integers(0, len(some), count)])
+    np.testing.assert_array_equal(
+        device.to_host(device.scatter_add(index, values, size)), HOST.scatter_add(index, values, size)
+    )
+    index[count // 3] = size
+    with pytest.raises(ValueError, match="outside"):
+        device.scatter_add(index, values, size)

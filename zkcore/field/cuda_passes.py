@@ -1,0 +1,39 @@
+"""Operations on whole arrays of integers that the GPU does in one pass over its memory, and torch in many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zkcore._engine as _engine
+
+if TYPE_CHECKING:
+    from zkcore.field.cuda import CudaKernels
+
+
+class CudaPasses:
+    """Implements torch_space.Passes."""
+
+    def __init__(self, kernels: CudaKernels) -> None:
+        self._k = kernels
+
+    def to_device(self, data: Any) -> Any:
+        return self._k.to_device(data)
+
+    def to_host(self, data: Any) -> Any:
+        return self._k.to_host(data)
+
+    def table_rows(self, index: Any, first: int, size: int) -> Any:
+        out = self._long(*index.shape)
+        _engine.cuda.lookup_rows(self._k.column(index), first, size, out.data_ptr(), self._k.stream())
+        return out
+
+    def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any:
+        out = self._long(size)
+        mask = None if chosen is None else self._k.column(chosen)
+        _engine.cuda.tally_rows(self._k.column(index), mask, first, size, out.data_ptr(), self._k.stream())
+        return out
+
+    def _long(self, *shape: int) -> Any:
+        import torch
+
+        return torch.empty(shape, dtype=torch.int64, device=self._k.device)
