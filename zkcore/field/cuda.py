@@ -53,7 +53,7 @@ class CudaKernels:
 
         from zkcore.field.torch_space import KernelSpace
 
-        self._torch = torch
+        self.torch = torch
         self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
         self.memory_limit = memory_limit
@@ -78,7 +78,7 @@ class CudaKernels:
         if isinstance(data, np.ndarray):
             if not data.flags.c_contiguous:
                 raise ValueError("array is not C-contiguous")
-            data = self._torch.from_numpy(data if data.flags.writeable else data.copy())
+            data = self.torch.from_numpy(data if data.flags.writeable else data.copy())
         tensor: Tensor = data
         if tensor.device != self.device:
             self._moved += tensor.numel() * tensor.element_size()
@@ -97,7 +97,7 @@ class CudaKernels:
 
     def empty(self, *shape: int) -> Tensor:
         """uint64."""
-        return self._torch.empty(shape, dtype=self._torch.uint64, device=self.device)
+        return self.torch.empty(shape, dtype=self.torch.uint64, device=self.device)
 
     def column(self, tensor: Tensor) -> tuple[int, int, int]:
         kind = _TYPES.get(str(tensor.dtype).removeprefix("torch."))

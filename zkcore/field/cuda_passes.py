@@ -34,6 +34,4 @@ class CudaPasses:
         return out
 
     def _long(self, *shape: int) -> Any:
-        import torch
-
-        return torch.empty(shape, dtype=torch.int64, device=self._k.device)
+        return self._k.torch.empty(shape, dtype=self._k.torch.int64, device=self._k.device)

@@ -31,15 +31,11 @@ class CudaFixedBase:
 
 
 def entries_together(k: CudaKernels) -> int:
-    import torch
-
-    return int(torch.cuda.get_device_properties(k.device).total_memory) // BYTES_AN_ENTRY
+    return int(k.torch.cuda.get_device_properties(k.device).total_memory) // BYTES_AN_ENTRY
 
 
 def sum_rows(k: CudaKernels, generators: Any, tensors: Sequence[Any]) -> list[Any]:
     """Tensors of one type, width and magnitude are laid together. [n, 24] each, on the host."""
-    import torch
-
     if any(t.ndim != 2 or not 0 < t.shape[1] <= len(generators) for t in tensors):
         raise ValueError("tensors: expected [n, w] with 0 < w <= the number of generators")
 
@@ -50,7 +46,7 @@ def sum_rows(k: CudaKernels, generators: Any, tensors: Sequence[Any]) -> list[An
     out: list[Any] = [None] * len(held)
     for (_, width, bits), members in groups.items():
         rows = [held[i] for i in members]
-        sums = k.to_host(_sum(k, generators, rows[0] if len(rows) == 1 else torch.cat(rows), width, bits))
+        sums = k.to_host(_sum(k, generators, rows[0] if len(rows) == 1 else k.torch.cat(rows), width, bits))
         start = 0
         for i in members:
             out[i] = sums[start : start + len(held[i])]
@@ -74,8 +70,6 @@ def _sum(k: CudaKernels, generators: Any, rows: Any, width: int, bits: int) -> A
 
 def _bits(k: CudaKernels, tensors: Sequence[Any]) -> list[int]:
     """b for each, least such that no magnitude exceeds 2^(b - 1)."""
-    import torch
-
-    nothing = torch.zeros(2, dtype=torch.int64, device=k.device)
-    extents = [torch.stack(torch.aminmax(t)).long() if t.numel() else nothing for t in tensors]
-    return [max(1, (max(-int(lo), int(hi), 1) - 1).bit_length() + 1) for lo, hi in k.to_host(torch.stack(extents))]
+    nothing = k.torch.zeros(2, dtype=k.torch.int64, device=k.device)
+    extents = [k.torch.stack(k.torch.aminmax(t)).long() if t.numel() else nothing for t in tensors]
+    return [max(1, (max(-int(lo), int(hi), 1) - 1).bit_length() + 1) for lo, hi in k.to_host(k.torch.stack(extents))]
