@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test_transcript_bytes.py"
 EQUATIONS, LARGE = "tests/attacks/test_equations.py", "tests/attacks/test_large_tensors.py"
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
+RANGES = "tests/attacks/test_range_trees.py"
 SOUNDNESS = "tests/unit/test_soundness.py"
 TRANSCRIPT, CLAIM = "tests/unit/test_transcript.py", "tests/unit/test_claim.py"
 INTERVALS, OPENED = "tests/conformance/test_exact_intervals.py", "tests/e2e/test_settlement.py"
@@ -602,6 +603,13 @@ MUTANTS: dict[str, Mutant] = {
         "transcript/channel", "self._hedge = hashlib.sha512(self._hedge + data).digest()", "None", HIDDEN, "hedged"
     ),
     "counter of blinders": mutant("transcript/channel", 'self._drawn.to_bytes(8, "big")', 'b""', HIDDEN, "hedged"),
+    "lookups of later trees": mutant(
+        "backward",
+        "self.argument.check(session, [r for r in relations if r.group == group], group)",
+        "k or self.argument.check(session, [r for r in relations if r.group == group], group)",
+        RANGES,
+        "rejected_by_its_own_tree",
+    ),
 }
 
 
