@@ -138,7 +138,8 @@ def committed(system: System) -> Callable[[str], bool]:
     """Tensors of the forward pass that are committed, whether the system has a layer axis or not: the others are
     derived when they are read."""
     names = {t.name for t in system.of_kind("committed")}
-    return lambda name: name in names or _LAYER.sub("layers.", name) in names
+    stacked = {_STACK.sub("", name) for name in names}
+    return lambda name: name in names or _STACK.sub("", name) in stacked
 
 
 def _check(commitment: PublicFile, sequence: Sequence) -> None:
@@ -182,5 +183,5 @@ def _unpacked(stored: torch.Tensor, spec: Weight, name: str) -> torch.Tensor:
     return stored
 
 
-_LAYER = re.compile(r"^layers\.\d+\.")
+_STACK = re.compile(r"^layers\.(\d+\.)?")  # before a layer's own name, and a stack's
 _NO_REFS = torch.zeros(0, dtype=torch.int64).numpy()

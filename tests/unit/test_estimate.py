@@ -293,8 +293,8 @@ def test_sources_that_are_none(tmp_path: Path, model: Path) -> None:
     default = configuration.parse({}, "test")
     with pytest.raises(UsageError, match="known shapes: llama-2-7b"):
         sources.find("llama-9", default, None)
-    with pytest.raises(UsageError, match="--config"):
-        sources.find("llama-2-7b", None, None)
+    bare, given = (sources.find("llama-2-7b", config, None).setup for config in (None, default))
+    assert bare.parts.config == given.parts.config
     with pytest.raises(ModelError, match=r"config\.json"):
         sources.find(str(tmp_path), default, None)
     found = sources.find(str(model), default, None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+import numpy as np
 import pytest
+import torch
 from zkcore_folding.strategy import Folding
 
 from zkcore.commitment.hyrax import Hyrax
@@ -18,6 +20,8 @@ from zkcore.graph.builder import Builder
 from zkcore.graph.system import System
 from zkcore.graph.vmap import Axis, Stack
 from zkcore.graph.witness import Tamper
+from zkcore.models import passes
+from zkcore.prover import committed
 from zkcore.strategy.per_layer import PerLayer
 from zkcore.strategy.strategy import Strategy
 from zkcore.testing import toolbox
@@ -70,6 +74,19 @@ def test_runs_of_layers(layers: int, shapes: dict[str, int]) -> None:
     assert {n: w.shape[0] for n, w in weights.items() if n.endswith(".q")} == shapes
     arranged = folding.arrange(graph, model.weights())
     assert {n: arranged[n].shape for n in weights} == {n: w.shape for n, w in weights.items()}
+
+
+@pytest.mark.parametrize("config", [StrategyConfig(), RUNS], ids=["all", "runs"])
+def test_a_prover_short_of_memory_keeps_what_is_committed(config: StrategyConfig) -> None:
+    """Of every layer, and nothing else: on a GPU the rest of the forward pass is derived again."""
+    model, folding = SmallLlama(layers=5), Folding(config)
+    answer = model.answer(PROMPT)
+    graph, (system, whole) = model.graph(answer), model.prepare(folding, answer)
+    weights = {n: torch.from_numpy(w) for n, w in model.weights().items()}
+    kept = folding.given(system, passes.witness(graph, weights, keep=committed(system)))
+    wanted = {t.name for t in system.of_kind("committed")} & whole.keys()
+    assert kept.keys() == wanted and len(wanted) < len(whole)
+    assert all(np.array_equal(kept[n], whole[n]) for n in wanted)
 
 
 def test_runs_are_longer_than_all_at_once_and_shorter_than_layer_by_layer() -> None:
