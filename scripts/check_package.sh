@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds sdist and wheel into dist/, installs the wheel into an empty environment without torch, and verifies there a proof
-# that this environment made. With PROVE=1 also installs the extra `prove` (torch: a large download) and runs the demo.
+# that this environment made. With PROVE=1 also installs the extra `prove` (torch, as requirements.lock has it) and runs the demo.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$root/.venv/bin
@@ -23,7 +23,8 @@ cd "$place"
 "$clean/zkcore" --quiet verify demo/answer.tampered.zkp --commitment demo/commitment/public.zkc 2>/dev/null && exit 1
 "$clean/zkcore" --quiet demo 2>&1 | grep -q "zkcore\[prove\]" || { echo "demo without torch must name the extra"; exit 1; }
 if [ "${PROVE:-}" ]; then
-  "$clean/python" -m pip install --quiet --disable-pip-version-check "zkcore[prove] @ file://$(ls "$root"/dist/zkcore-*.whl)"
+  "$clean/python" -m pip install --quiet --disable-pip-version-check -c "$root/requirements.lock" \
+    "zkcore[prove] @ file://$(ls "$root"/dist/zkcore-*.whl)"
   "$clean/zkcore" --quiet demo
 fi
 echo "sdist and wheel are fine: $(ls "$root/dist")"

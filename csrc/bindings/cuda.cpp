@@ -88,14 +88,15 @@ void py_eq_table(const py::bytes& point, const py::bytes& scale, Address out, Ad
   cuda::eq_table(w, factor, at<Fr>(out), stream_at(stream));
 }
 
-void py_eq_sum(const std::vector<std::pair<py::bytes, py::bytes>>& points, const std::optional<PyColumn>& mask,
-               size_t length, Address out, Address stream) {
+void py_eq_sum(const std::vector<std::pair<py::bytes, py::bytes>>& points,
+               const std::optional<PyColumn>& mask, size_t length, Address out, Address stream) {
   if (points.empty() || points.size() > cuda::kMostEqTables) fail("points: too few or too many");
   std::vector<cuda::ScaledPoint> list;
   for (const auto& [scale, point] : points) {
     list.emplace_back(scalar(scale, "scale"), scalars(point, "point"));
     const size_t variables = list.back().second.size();
-    if (variables > kMaxVariables || size_t{1} << variables != length) fail("point: wrong number of coordinates");
+    if (variables > kMaxVariables || size_t{1} << variables != length)
+      fail("point: wrong number of coordinates");
   }
   const int8_t* chosen = nullptr;
   if (mask) {
@@ -310,8 +311,8 @@ void py_msm(Address points, const PyColumn& scalars, Address out, Address stream
             stream_at(stream));
 }
 
-void py_hash_to_curve(const py::bytes& dst, const py::bytes& prefix, uint64_t start, size_t count, Address out,
-                      Address stream) {
+void py_hash_to_curve(const py::bytes& dst, const py::bytes& prefix, uint64_t start, size_t count,
+                      Address out, Address stream) {
   const std::string_view tag = dst;
   const std::string_view message = prefix;
   if (tag.empty()) fail("dst is empty");

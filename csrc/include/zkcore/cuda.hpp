@@ -86,8 +86,8 @@ class Mailbox {
 
 // ---- columns
 
-// out[x] = sum of scale * eq(point, x) over at most kMostEqTables points of as many variables, and 0 where the
-// mask is 0 (null: nowhere).
+// out[x] = sum of scale * eq(point, x) over at most kMostEqTables points of as many variables, and 0 where
+// the mask is 0 (null: nowhere).
 constexpr int kMostEqTables = 4;
 using ScaledPoint = std::pair<Fr, std::vector<Fr>>;
 void eq_sum(std::span<const ScaledPoint> points, const int8_t* mask, Fr* out, Stream stream);

@@ -24,7 +24,8 @@ std::vector<uint8_t> random_bytes(size_t n, const Sha256::Digest& seed) {
       std::array<uint8_t, 8> number;
       for (int k = 0; k < 8; ++k) number[k] = static_cast<uint8_t>(i >> (56 - 8 * k));
       const Sha256::Digest digest = Sha256().update(seed).update(number).digest();
-      std::copy_n(digest.begin(), std::min(2 * kBytes, bytes.size() - 2 * kBytes * i), &bytes[2 * kBytes * i]);
+      std::copy_n(digest.begin(), std::min(2 * kBytes, bytes.size() - 2 * kBytes * i),
+                  &bytes[2 * kBytes * i]);
     }
   });
   return bytes;

@@ -22,9 +22,9 @@ void pause() {
 #endif
 }
 
-// A job is claimed piece by piece: `claims_` holds its number and the next piece in one word, so that a helper
-// that comes late never works on a job with the data of another. The caller leaves a job only when every
-// claimed piece is done. A team is never destroyed: its threads end with the process.
+// A job is claimed piece by piece: `claims_` holds its number and the next piece in one word, so that a
+// helper that comes late never works on a job with the data of another. The caller leaves a job only when
+// every claimed piece is done. A team is never destroyed: its threads end with the process.
 class Team {
  public:
   explicit Team(int helpers) : pid_(getpid()) {
@@ -82,7 +82,8 @@ std::atomic_flag team_taken = ATOMIC_FLAG_INIT;
 Team* team() {
   static Team* held = nullptr;
   if (held != nullptr && !held->survives()) held = nullptr;
-  if (held == nullptr && threads() >= kLeastThreads) held = new Team(std::min(kTeamPieces, threads() / 2) - 1);
+  if (held == nullptr && threads() >= kLeastThreads)
+    held = new Team(std::min(kTeamPieces, threads() / 2) - 1);
   return held;
 }
 

@@ -1,5 +1,5 @@
-// A few threads that stay awake between jobs too short for a parallel loop: waking a sleeper takes longer than
-// the job.
+// A few threads that stay awake between jobs too short for a parallel loop: waking a sleeper takes longer
+// than the job.
 #pragma once
 
 #include <cstddef>

@@ -393,9 +393,9 @@ __global__ void __launch_bounds__(kBlock)
 // ---- lanes of one pass
 
 constexpr size_t kBytesAnEntry = 160;  // of a pass: a sum and its place in the batch, references, a pair
-constexpr uint32_t kGridFrom = 1024;  // buckets of a lane that are worth a grid
-constexpr size_t kShortSum = 8;       // entries that one thread adds up
-constexpr size_t kJoinOnHost = 4;     // rows: their doublings are one long chain
+constexpr uint32_t kGridFrom = 1024;   // buckets of a lane that are worth a grid
+constexpr size_t kShortSum = 8;        // entries that one thread adds up
+constexpr size_t kJoinOnHost = 4;      // rows: their doublings are one long chain
 
 // Entries of one pass: many lanes fill the device in the sort and in late rounds; a sixth of its memory.
 size_t entries_at_once() {

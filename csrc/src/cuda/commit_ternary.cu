@@ -1,7 +1,7 @@
 // Row commitments of ternary rows: for each group of entries one signed subset sum of the generators, made
-// beforehand. A row's sums that are not zero are listed, the lists of many rows side by side ([place][row], so that
-// threads beside each other read the same few sums), and added: halves of all lists to each other in batches of
-// affine additions while the batches are large, the rest thread by thread.
+// beforehand. A row's sums that are not zero are listed, the lists of many rows side by side ([place][row],
+// so that threads beside each other read the same few sums), and added: halves of all lists to each other in
+// batches of affine additions while the batches are large, the rest thread by thread.
 #include <algorithm>
 #include <vector>
 
@@ -145,8 +145,7 @@ class Lists {
 
   template <class Points>
   void add(Points points) {
-    const size_t least =
-        kWorthwhile * kRows * resident_blocks(add_pairs_kernel<Halves<Points>>, kRows);
+    const size_t least = kWorthwhile * kRows * resident_blocks(add_pairs_kernel<Halves<Points>>, kRows);
     if (places_ % 2 != 0 || places_ / 2 * rows_ < least) return finish(points);
     places_ /= 2;
     const size_t count = places_ * rows_;

@@ -1,6 +1,6 @@
-// Folds of ternary columns: nothing is multiplied. Where a column fills tensor cores they add and subtract the
-// weights' bytes (fold_bytes.cu); elsewhere a thread adds and subtracts weights, and segments of the entries leave
-// partial sums [segment][output].
+// Folds of ternary columns: nothing is multiplied. Where a column fills tensor cores they add and subtract
+// the weights' bytes (fold_bytes.cu); elsewhere a thread adds and subtracts weights, and segments of the
+// entries leave partial sums [segment][output].
 #include <algorithm>
 
 #include "cuda/fold_bytes.cuh"
@@ -41,7 +41,9 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 // Bytes of a word that are not -1, 0 or 1, that is, whose successors exceed 2.
-__device__ __forceinline__ uint32_t wrong(uint32_t word) { return __vcmpgtu4(__vadd4(word, 0x01010101u), 0x02020202u); }
+__device__ __forceinline__ uint32_t wrong(uint32_t word) {
+  return __vcmpgtu4(__vadd4(word, 0x01010101u), 0x02020202u);
+}
 
 __global__ void __launch_bounds__(kBlock)
     check_kernel(const int8_t* entries, size_t words, size_t n, uint32_t* bad) {
@@ -63,7 +65,8 @@ bool is_ternary(const int8_t* entries, size_t count, Stream stream) {
   const Array<uint32_t> bad(1, stream);
   check(cudaMemsetAsync(bad.data(), 0, sizeof(uint32_t), stream));
   const size_t words = reinterpret_cast<uintptr_t>(entries) % 16 == 0 ? count / 16 : 0;
-  launch(check_kernel, looping(check_kernel, words ? words : count), stream, entries, words, count, bad.data());
+  launch(check_kernel, looping(check_kernel, words ? words : count), stream, entries, words, count,
+         bad.data());
   uint32_t found = 0;
   copy_to_host(&found, bad.data(), sizeof found, stream);
   return found == 0;
@@ -81,7 +84,8 @@ void contract_ternary(const int8_t* column, size_t outer, size_t k, size_t inner
   const Array<Fr> partial(segments * outputs, stream);
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(segments));
   launch(signs_kernel, {grid, kBlock}, stream, column, weights, s, partial.data());
-  launch(join_kernel, {dim3(static_cast<unsigned>(blocks)), kBlock}, stream, partial.data(), segments, outputs, out);
+  launch(join_kernel, {dim3(static_cast<unsigned>(blocks)), kBlock}, stream, partial.data(), segments,
+         outputs, out);
 }
 
 }  // namespace zkcore::cuda

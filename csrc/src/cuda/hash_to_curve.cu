@@ -6,7 +6,8 @@ namespace zkcore::cuda {
 namespace {
 
 // One image a thread: the square root is one long chain, and a thread that does two takes twice as long.
-__global__ void __launch_bounds__(128) map_kernel(const __grid_constant__ CurveMap map, const Fq* u, size_t n, Xyzz* images) {
+__global__ void __launch_bounds__(128)
+    map_kernel(const __grid_constant__ CurveMap map, const Fq* u, size_t n, Xyzz* images) {
   const size_t i = thread_index();
   if (i < n) store(images + i, map_to_curve(map, load(u + i)));
 }

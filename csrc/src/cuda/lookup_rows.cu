@@ -72,10 +72,10 @@ void tally_rows(const Column& index, const int8_t* chosen, int64_t first, uint32
     using T = std::decay_t<decltype(*data)>;
     check(cudaFuncSetAttribute(tally_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared)));
-    const unsigned blocks = std::min(blocks_for(index.size, kTallyBlock),
-                                     2 * static_cast<unsigned>(multiprocessors()));
-    launch(tally_kernel<T>, {dim3(blocks, slices), kTallyBlock, shared}, stream, data, chosen, index.size, first,
-           size, slice, reinterpret_cast<unsigned long long*>(out));
+    const unsigned blocks =
+        std::min(blocks_for(index.size, kTallyBlock), 2 * static_cast<unsigned>(multiprocessors()));
+    launch(tally_kernel<T>, {dim3(blocks, slices), kTallyBlock, shared}, stream, data, chosen, index.size,
+           first, size, slice, reinterpret_cast<unsigned long long*>(out));
   });
 }
 

@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// out[h][l] = mask[h][l] * sum_k high[k][h] * low[k][l]: entries are written once, however many tables are summed.
+// out[h][l] = mask[h][l] * sum_k high[k][h] * low[k][l]: entries are written once, however many tables are
+// summed.
 template <int kTables>
 __global__ void __launch_bounds__(kBlock)
     eq_sum_kernel(const Fr* high, size_t rows, const Fr* low, unsigned columns, const int8_t* mask, Fr* out) {

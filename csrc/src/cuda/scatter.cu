@@ -1,6 +1,6 @@
-// out[index[i]] += values[i]. Sums are kept as 32-bit limbs in 64-bit cells, to which threads add atomically, and
-// reduced at the end. Long columns are first sorted by target, a chunk a block: then a few threads add up all of a
-// target's values in a chunk and touch its cells once.
+// out[index[i]] += values[i]. Sums are kept as 32-bit limbs in 64-bit cells, to which threads add atomically,
+// and reduced at the end. Long columns are first sorted by target, a chunk a block: then a few threads add up
+// all of a target's values in a chunk and touch its cells once.
 #include <algorithm>
 
 #include "cuda/sums.cuh"
@@ -84,8 +84,8 @@ constexpr size_t kChunk = size_t{1} << 20;  // values that a block sorts
 constexpr uint32_t kSlice = 1 << 15;        // targets of one pass: counters in shared memory
 constexpr uint32_t kMostSlices = 4;         // larger tables are not worth as many passes
 
-// The targets `base` to `base + size`. begins[chunk][target]: where a target's values begin in order[chunk], which
-// lists the chunk's values by target. Indices from `limit` on are wrong.
+// The targets `base` to `base + size`. begins[chunk][target]: where a target's values begin in order[chunk],
+// which lists the chunk's values by target. Indices from `limit` on are wrong.
 __global__ void __launch_bounds__(kSortBlock)
     sort_chunks_kernel(const int64_t* index, size_t n, uint64_t base, uint32_t size, uint64_t limit,
                        uint32_t* begins, uint32_t* order, uint32_t* wrong) {
@@ -164,7 +164,8 @@ __global__ void __launch_bounds__(kBlock)
       const uint32_t to = chunk_begins[other + 1];
       if (to - from < kCrowded) continue;
       const Fr sum = warp_sum(share(from, to, threadIdx.x, kBlock));
-      if (threadIdx.x % 32 == 0 && !sum.is_zero()) add_to_cells(cells + kCells * static_cast<size_t>(other), sum);
+      if (threadIdx.x % 32 == 0 && !sum.is_zero())
+        add_to_cells(cells + kCells * static_cast<size_t>(other), sum);
     }
   }
 }
@@ -173,7 +174,8 @@ void add_sorted(const int64_t* index, const Fr* values, size_t n, size_t size, u
                 uint32_t* wrong, Stream stream) {
   const auto chunks = static_cast<unsigned>((n + kChunk - 1) / kChunk);
   const auto slice = static_cast<uint32_t>(std::min<size_t>(size, kSlice));
-  const Array<uint32_t> begins(chunks * (static_cast<size_t>(slice) + 1), stream), order(chunks * kChunk, stream);
+  const Array<uint32_t> begins(chunks * (static_cast<size_t>(slice) + 1), stream),
+      order(chunks * kChunk, stream);
   const size_t shared = slice * sizeof(uint32_t);
   check(cudaFuncSetAttribute(sort_chunks_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              static_cast<int>(shared)));
@@ -182,8 +184,8 @@ void add_sorted(const int64_t* index, const Fr* values, size_t n, size_t size, u
     launch(sort_chunks_kernel, {dim3(chunks), kSortBlock, shared}, stream, index, n, base, own, size,
            begins.data(), order.data(), wrong);
     const unsigned across = std::min(64u, blocks_for(own, kBlock / 8));
-    launch(add_sorted_kernel, {dim3(across, chunks), kBlock}, stream, begins.data(), order.data(), values, own,
-           cells + kCells * base);
+    launch(add_sorted_kernel, {dim3(across, chunks), kBlock}, stream, begins.data(), order.data(), values,
+           own, cells + kCells * base);
   }
 }
 

@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kGroupsAtOnce = size_t{1} << 17;
 
-// One step: from the sums of i generators of each group, v = 1 .. done, to those of i + 1. The highest w_i that
-// is not 0 is 1, so these are the old ones, G_i itself, and G_i plus or minus each old one.
+// One step: from the sums of i generators of each group, v = 1 .. done, to those of i + 1. The highest w_i
+// that is not 0 is 1, so these are the old ones, G_i itself, and G_i plus or minus each old one.
 struct Step {
   const Affine* generators;  // of the groups at hand
   const Affine* infinity;

@@ -48,7 +48,8 @@ class ProductSum {
   uint32_t v_[17];
 };
 
-// K sums of products in shared memory, a column of words a thread: for kernels that have no registers to spare.
+// K sums of products in shared memory, a column of words a thread: for kernels that have no registers to
+// spare.
 template <int K>
 class SharedProductSums {
  public:
