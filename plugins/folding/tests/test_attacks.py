@@ -101,15 +101,24 @@ def test_the_control_is_accepted() -> None:
     assert rejection(system, prove_system(system, given, CLEAR, weights=committed), weights=committed) == ""
 
 
+def claimed(model: SmallLlama, folding: Folding, answer: Sequence) -> System:
+    """What states that this is the answer to the prompt, whatever it is the answer to."""
+    graph = model.graph(Sequence((*PROMPT, *answer.generated), len(PROMPT)))
+    return folding.expand(graph, model.quantisation.bits.table_bits)
+
+
+def shallower(layers: int) -> Another:
+    """The first layers alone."""
+    return Another(layers, change=lambda weights: {n: SmallLlama(LAYERS).weights()[n] for n in weights})
+
+
 @pytest.mark.parametrize("first", [1, 2])
 def test_layers_of_another_prompt(first: int) -> None:
     """From one layer on everything is another prompt's, its answer too: only the link between the layers breaks."""
     model = SmallLlama(LAYERS)
     theirs, ours = model.answer(OTHER), model.answer(PROMPT)
-    claimed = Sequence((*PROMPT, *theirs.generated), len(PROMPT))
     (_, mine), (other, foreign) = (model.prepare(FOLDING, s) for s in (ours, theirs))
-    graph = model.graph(claimed)
-    system = FOLDING.expand(graph, model.quantisation.bits.table_bits)
+    system = claimed(model, FOLDING, theirs)
     given = {n: _spliced(n, mine, foreign, first) for n in mine}
     inputs = Witness(other, tools().kernels, foreign).array("layers.input")
     assert guards(system, given, given, {"layers.input": _from(first, inputs)}) == {"layers.input"}
@@ -119,10 +128,9 @@ def test_a_run_of_another_prompt() -> None:
     """The second run and the answer are another prompt's: only the link between the runs breaks."""
     model = SmallLlama(LAYERS)
     theirs = model.answer(OTHER)
-    claimed = Sequence((*PROMPT, *theirs.generated), len(PROMPT))
     _, mine = model.prepare(RUNS, model.answer(PROMPT))
     other, foreign = model.prepare(RUNS, theirs)
-    system = RUNS.expand(model.graph(claimed), model.quantisation.bits.table_bits)
+    system = claimed(model, RUNS, theirs)
     given = {n: a if n.startswith(("layers.0.", "embed")) else foreign[n] for n, a in mine.items()}
     inputs = Witness(other, tools().kernels, foreign).array("layers.2.input")
     lie: Lie = lambda array, witness: inputs  # noqa: E731
@@ -131,13 +139,11 @@ def test_a_run_of_another_prompt() -> None:
 
 def test_a_run_skipped() -> None:
     """What reads the result of the last run is given the first one's: what says which result it is breaks."""
-    model = SmallLlama(LAYERS)
-    shallow = Another(2, change=lambda w: {n: model.weights()[n] for n in w})
+    model, shallow = SmallLlama(LAYERS), shallower(2)
     answer = shallow.answer(PROMPT)
-    claimed = Sequence((*PROMPT, *answer.generated), len(PROMPT))
     _, mine = model.prepare(RUNS, model.answer(PROMPT))
     _, early = shallow.prepare(FOLDING, answer)
-    system = RUNS.expand(model.graph(claimed), model.quantisation.bits.table_bits)
+    system = claimed(model, RUNS, answer)
     given = {n: a if n.startswith(("layers.", "embed")) else early[n] for n, a in mine.items()}
     first: Lie = lambda array, witness: np.array(witness.array("layers.0.mlp_residual.y")[1])  # noqa: E731
     assert guards(system, given, mine, {"layers.2.result": first}) == {"layers.2.result"}
@@ -159,13 +165,11 @@ def _from(first: int, values: Array) -> Lie:
 @pytest.mark.parametrize("before", [0, 1])
 def test_the_result_of_an_earlier_layer(before: int) -> None:
     """The answer is computed from another layer's states: what reads the last one breaks, and nothing else."""
-    model = SmallLlama(LAYERS)
-    shallow = Another(before + 1, change=lambda w: {n: model.weights()[n] for n in w})
+    model, shallow = SmallLlama(LAYERS), shallower(before + 1)
     answer = shallow.answer(PROMPT)
-    claimed = Sequence((*PROMPT, *answer.generated), len(PROMPT))
     _, mine = model.prepare(FOLDING, model.answer(PROMPT))
     _, early = shallow.prepare(FOLDING, answer)
-    system = FOLDING.expand(model.graph(claimed), model.quantisation.bits.table_bits)
+    system = claimed(model, FOLDING, answer)
     given = {n: a if n.startswith(("layers.", "embed")) else early[n] for n, a in mine.items()}
     taken: Lie = lambda array, witness: np.array(witness.array("layers.mlp_residual.y")[before])  # noqa: E731
     assert guards(system, given, mine, {"layers.result": taken}) == {"layers.result"}
