@@ -23,7 +23,7 @@ HIDDEN = ["the weights", "every activation", "the logits"]
 
 def describe(path: Path, commitment: Path | None = None) -> dict[str, Any]:
     """`commitment`: a proof's, which says what shapes its ledger is about."""
-    path = path / public.NAME if path.is_dir() else path
+    path = public.place(path)
     data = files.read(path, "file")
     if data[:8] == files.COMMITMENT_MAGIC:
         return _commitment(data)

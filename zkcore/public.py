@@ -65,9 +65,14 @@ class PublicFile:
         return Statement(self.statement, prompt, sequence.generated, sha256, nonce, opening)
 
 
+def place(path: Path) -> Path:
+    """The file, also if the directory is named that `commit` made."""
+    return path.joinpath(NAME) if path.is_dir() else path
+
+
 def load(path: Path) -> PublicFile:
-    """The file, or the directory that `commit` made."""
-    return parse(files.read(path.joinpath(NAME) if path.is_dir() else path, WHAT))
+    """See `place`."""
+    return parse(files.read(place(path), WHAT))
 
 
 def parse(data: bytes) -> PublicFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,13 @@ def verify(
 
 def verify_all(
     commitment: PublicFile,
-    proofs: Iterable[bytes],
+    proofs: Collection[bytes],
     expected: Expected,
     cache_dir: Path | None,
     progress: Progress = silent,
     settled: Settled | None = None,
 ) -> list[Accepted]:
     """As `verify`, for answers of one model: its ranges are checked once."""
-    proofs = list(proofs)
     certified = certify(commitment, cache_dir, progress) if len(proofs) > 1 else None
     return [verify(commitment, p, expected, cache_dir, progress, settled=settled, certified=certified) for p in proofs]
 

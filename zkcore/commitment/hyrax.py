@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.layout import Layout
-from zkcore.commitment.scheme import Commitment, Opening, Wanted
+from zkcore.commitment.scheme import Commitment, Opening, Wanted, one_by_one
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck, SumsRows
 from zkcore.field.space import narrow
@@ -55,15 +54,18 @@ class Hyrax:
     def commit(
         self, t: Transcript, label: str, shape: tuple[int, ...], make: Callable[[], Array], ternary: bool = False
     ) -> Commitment:
-        layout, wire = Layout(shape, self.log_width), t.wire()
-        bases = wire.generators.take(TENSOR, 1 << self.log_width)
         inside = narrow(t.kernels.space.own(make())) if t.proving else None
+        return self._commit(t, label, Layout(shape, self.log_width), inside, ternary)
+
+    def _commit(self, t: Transcript, label: str, layout: Layout, inside: Array | None, ternary: bool) -> Commitment:
+        wire = t.wire()
+        bases = wire.generators.take(TENSOR, 1 << self.log_width)
         rows = wire.rows(label, bases, len(layout.row_ids), lambda: layout.rows(_known(inside)), ternary)
         return Commitment(layout, replace(rows, inside=inside))
 
     def commit_all(self, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
         if not (t.proving and isinstance(t.kernels, SumsRows)):
-            yield from (self.commit(t, w.label, w.shape, w.make, w.ternary) for w in wanted)
+            yield from one_by_one(self, t, wanted)
             return
         for some in self._batches(wanted, t.kernels.entries_together):
             yield from self._commit_batch(t, t.kernels, some)
@@ -88,14 +90,14 @@ class Hyrax:
         insides = [narrow(own(w.make())) for w in wanted]
         layouts = [Layout(w.shape, self.log_width) for w in wanted]
         chosen = [i for i, w in enumerate(wanted) if not w.ternary and not arrays.is_field(insides[i])]
-        bases = wire.generators.take("tensor", 1 << self.log_width)
+        bases = wire.generators.take(TENSOR, 1 << self.log_width)
         sums = dict(zip(chosen, kernels.sum_rows(bases, [layouts[i].rows(insides[i]) for i in chosen]), strict=True))
         for i, (w, inside, layout) in enumerate(zip(wanted, insides, layouts, strict=True)):
             if i in sums:
                 rows = wire.summed_rows(w.label, kernels, sums[i])
                 yield Commitment(layout, replace(rows, inside=inside))
             else:
-                yield self.commit(t, w.label, w.shape, partial(_known, inside), w.ternary)
+                yield self._commit(t, w.label, layout, inside, w.ternary)
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
         layout = Layout(shape, self.log_width)

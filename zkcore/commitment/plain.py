@@ -8,7 +8,7 @@ import numpy as np
 
 from zkcore.commitment.deferred import Pending
 from zkcore.commitment.layout import Layout
-from zkcore.commitment.scheme import Commitment, Opening, Wanted
+from zkcore.commitment.scheme import Commitment, Opening, Wanted, one_by_one
 from zkcore.errors import UsageError
 from zkcore.field.kernels import MODULUS, Column
 from zkcore.graph import arrays
@@ -44,7 +44,7 @@ class Plain:
         return Commitment(layout, Rows(NO_POINTS, t.kernels.from_scalars(numbers)))
 
     def commit_all(self, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
-        return (self.commit(t, w.label, w.shape, w.make, w.ternary) for w in wanted)
+        return one_by_one(self, t, wanted)
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
         if t.hiding:

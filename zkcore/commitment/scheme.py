@@ -73,3 +73,8 @@ class CommitmentScheme(Protocol):
         """All claims as one instance, to be settled later (commitment/deferred.py). Raises UsageError if the scheme
         cannot."""
         ...
+
+
+def one_by_one(scheme: CommitmentScheme, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
+    """`commit_all` of a scheme that gains nothing by knowing what comes next."""
+    return (scheme.commit(t, w.label, w.shape, w.make, w.ternary) for w in wanted)

@@ -46,7 +46,7 @@ def find(what: str, config: Config | None, text: str | None) -> Source:
     """`config`: None is a commitment's own, or the defaults. `text`: to calibrate a checkpoint with; None: scales are
     assumed."""
     path = Path(what)
-    file = path / public.NAME if path.is_dir() else path
+    file = public.place(path)
     alone = path.name == checkpoint.CONFIG
     if file.is_file() and not alone:
         if config is not None:
