@@ -22,6 +22,7 @@ from zkcore.config import Config
 from zkcore.errors import ModelError, UsageError
 from zkcore.field.kernels import MODULUS, Kernels
 from zkcore.field.space import narrow
+from zkcore.field.unmade import Given, read
 from zkcore.graph.arrays import Array, taken
 from zkcore.graph.witness import Witness
 from zkcore.models import checkpoint, passes, quantisation, trits
@@ -159,15 +160,15 @@ def quantised(setup: Setup, real: Mapping[str, torch.Tensor]) -> dict[str, torch
     return out
 
 
-def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Array]) -> tuple[bytes, dict[str, Rows]]:
+def _rows(setup: Setup, tools: Toolbox, weights: Mapping[str, Given]) -> tuple[bytes, dict[str, Rows]]:
     """The weights' commitment rows as bytes, and what is inside them."""
     channel = ProverChannel(_fingerprint(tools.kernels, weights))
     t = Transcript(channel, tools, b"weights")
-    specs, secrets = setup.weights(), {}
-    wanted = [Wanted(n, spec.shape, partial(weights.__getitem__, n), spec.ternary) for n, spec in specs.items()]
+    specs, secrets, here = setup.weights(), {}, tools.kernels.space
+    wanted = [Wanted(n, spec.shape, partial(read, weights[n], here), spec.ternary) for n, spec in specs.items()]
     for name, made in zip(specs, setup.parts.scheme.commit_all(t, wanted), strict=True):
         if made.rows.blinds is not None:
-            blinds = tools.kernels.space.host(made.rows.blinds)
+            blinds = here.host(made.rows.blinds)
             secrets[name] = replace(made.rows, inside=weights[name], blinds=blinds)
     return bytes(channel.proof), secrets
 
@@ -178,7 +179,7 @@ def _certificate(
     statement: ModelStatement,
     rows: bytes,
     secrets: Mapping[str, Rows],
-    weights: Mapping[str, Array],
+    weights: Mapping[str, Given],
     progress: Progress = silent,
 ) -> bytes:
     channel = ProverChannel(hedge(secrets.values()) + statement.encode())
@@ -189,11 +190,11 @@ def _certificate(
     return bytes(channel.proof)
 
 
-def _fingerprint(kernels: Kernels, weights: Mapping[str, Array]) -> bytes:
+def _fingerprint(kernels: Kernels, weights: Mapping[str, Given]) -> bytes:
     """Every weight tensor's value at a fixed point of its extension: whatever differs shows, and nothing is copied."""
     out = []
-    for name, array in weights.items():
-        held = kernels.space.own(array)
+    for name, given in weights.items():
+        held = read(given, kernels.space)
         seeds = (hashlib.sha512(f"{name} {i}".encode()).digest() for i in range(total_vars(held.shape)))
         point = [int.from_bytes(seed, "big") % MODULUS for seed in seeds]
         out.append(multilinear.evaluate(kernels, held, split(point, held.shape)).to_bytes(32, "big"))

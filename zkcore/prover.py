@@ -15,6 +15,7 @@ from zkcore import public
 from zkcore.accumulator import Carried
 from zkcore.backward import Driver, Work
 from zkcore.errors import FormatError, UsageError
+from zkcore.field.unmade import Given
 from zkcore.graph.arrays import Array, taken
 from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System
@@ -104,15 +105,16 @@ def prove(
     opening = DEFERRED if defer else COMPLETE
     statement = owner.public.answer(sequence, system, nonce, opening)
 
-    def forward() -> dict[str, Array]:
+    def forward() -> Mapping[str, Given]:
         keep = None if tools.memory is None else committed(system)
         device = torch.device(tools.kernels.space.device)
         return setup.parts.strategy.given(system, passes.witness(graph, owner.weights, progress, device, keep))
 
     asked = {t.name for t in system.of_kind("committed")} - system.digits.keys()
-    given = stages.witness(statement.encode(), asked, forward, wide=tools.memory is None)
-    given.update(setup.arrange(_weights(graph, owner.weights, tools.memory)))
-    witness = Witness(system, tools.kernels, given, tamper, tools.memory)
+    made = stages.witness(statement.encode(), asked, forward, wide=tools.memory is None)
+    own = setup.arrange(_weights(graph, owner.weights, tools.memory))
+    witness = Witness(system, tools.kernels, {**made, **own}, tamper, tools.memory)
+    del made, own  # the witness lets go of what it does not need
     channel = ProverChannel(hedge(owner.secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)
     weights = setup.adopt(t, owner.public.rows, owner.secrets)

@@ -31,6 +31,7 @@ from safetensors.torch import save
 from zkcore import proof as files
 from zkcore.errors import FormatError, UsageError
 from zkcore.field.space import narrow, of
+from zkcore.field.unmade import Given, whole
 from zkcore.graph.arrays import Array
 from zkcore.models.family import Sequence
 from zkcore.settlement import difference
@@ -39,7 +40,7 @@ from zkcore.version import __version__
 
 ANSWER, FORWARD = "answer.safetensors", "forward.safetensors"
 Tensors = dict[str, torch.Tensor]
-Made = Callable[[], dict[str, Array]]
+Made = Callable[[], Mapping[str, Given]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Stages:
         """The prompt with its answer, made or kept."""
         return make()
 
-    def witness(self, statement: bytes, committed: set[str], make: Made, wide: bool = True) -> dict[str, Array]:
+    def witness(self, statement: bytes, committed: set[str], make: Made, wide: bool = True) -> Mapping[str, Given]:
         """What the forward pass of this statement made, or of that what is `committed`: all else follows from it.
         `wide`: as 64-bit integers, else in the narrowest."""
         return make()
@@ -99,7 +100,7 @@ class Checkpoint(Stages):
         _store(path, {"output": torch.tensor(made.generated)}, request)
         return made
 
-    def witness(self, statement: bytes, committed: set[str], make: Made, wide: bool = True) -> dict[str, Array]:
+    def witness(self, statement: bytes, committed: set[str], make: Made, wide: bool = True) -> Mapping[str, Given]:
         path, request = self.place / FORWARD, {**self.request.content(), "statement": digest(statement)}
         if path.exists():
             self.resumed("its forward pass")
@@ -108,8 +109,7 @@ class Checkpoint(Stages):
                 raise FormatError(f"checkpoint {path}: it has other tensors than the statement")
             return {n: (v.long() if wide else v).numpy() for n, v in found.items()}
         made = make()
-        kept = {n: narrow(made[n]) for n in committed}
-        _store(path, {n: torch.from_numpy(of(a).host(a)) for n, a in kept.items()}, request)
+        _store(path, {n: torch.from_numpy(_kept(made[n])) for n in committed}, request)
         return made
 
     def over(self) -> None:
@@ -128,6 +128,11 @@ def begin(place: Path | None, request: Request, resumed: Callable[[str], None]) 
         if path.exists():
             _metadata(path, request.content())
     return Checkpoint(place, request, resumed)
+
+
+def _kept(given: Given) -> Array:
+    narrowed = narrow(whole(given))
+    return of(narrowed).host(narrowed)
 
 
 def _store(path: Path, tensors: Tensors, request: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from zkcore.config import Config
 from zkcore.errors import FormatError
 from zkcore.field import devices
 from zkcore.field.generators import Generators
+from zkcore.field.unmade import Given
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight
@@ -127,7 +128,7 @@ class Setup:
         """Names, shapes and intervals of the committed tensors."""
         return self.parts.strategy.weights(self.shortest())
 
-    def arrange(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+    def arrange(self, weights: Mapping[str, Array]) -> Mapping[str, Given]:
         """The model's weights, layer by layer, as the committed tensors."""
         return self.parts.strategy.arrange(self.shortest(), weights)
 

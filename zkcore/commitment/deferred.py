@@ -91,9 +91,9 @@ class Pending:
         if secret is None:
             return wire.evaluate(self.commitment)
         rows, bases = secret.rows(wire), wire.generators.take(TENSOR, len(secret.vector))
-        if rows.inside is None or rows.blinds is None:
+        if rows.blinds is None:
             raise TypeError("the prover must know what it puts off")
-        row = rows.inside.reshape(1, -1, 4)
+        row = rows.known(wire.kernels.space).reshape(1, -1, 4)
         return wire.kernels.encode(wire.kernels.commit_rows(bases, row, rows.blinds, wire.fixed))
 
 

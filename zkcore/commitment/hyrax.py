@@ -22,6 +22,7 @@ from zkcore.commitment.scheme import Commitment, Opening, Wanted, one_by_one
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck, SumsRows
 from zkcore.field.space import narrow
+from zkcore.field.unmade import Again
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial.point import Point, eq
@@ -64,11 +65,16 @@ class Hyrax:
         return Commitment(layout, replace(rows, inside=inside))
 
     def commit_all(self, t: Transcript, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
-        if not (t.proving and isinstance(t.kernels, SumsRows)):
+        """What is committed is asked for again when it is opened, rather than kept."""
+        if not t.proving:
             yield from one_by_one(self, t, wanted)
-            return
-        for some in self._batches(wanted, t.kernels.entries_together):
-            yield from self._commit_batch(t, t.kernels, some)
+        elif not isinstance(t.kernels, SumsRows):
+            for w, made in zip(wanted, one_by_one(self, t, wanted), strict=True):
+                yield _asking(made, w)
+        else:
+            for some in self._batches(wanted, t.kernels.entries_together):
+                for w, made in zip(some, self._commit_batch(t, t.kernels, some), strict=True):
+                    yield _asking(made, w)
 
     def _batches(self, wanted: Sequence[Wanted], entries: int) -> Iterator[list[Wanted]]:
         batch: list[Wanted] = []
@@ -94,8 +100,7 @@ class Hyrax:
         sums = dict(zip(chosen, kernels.sum_rows(bases, [layouts[i].rows(insides[i]) for i in chosen]), strict=True))
         for i, (w, inside, layout) in enumerate(zip(wanted, insides, layouts, strict=True)):
             if i in sums:
-                rows = wire.summed_rows(w.label, kernels, sums[i])
-                yield Commitment(layout, replace(rows, inside=inside))
+                yield Commitment(layout, wire.summed_rows(w.label, kernels, sums[i]))
             else:
                 yield self._commit(t, w.label, layout, inside, w.ternary)
 
@@ -200,7 +205,8 @@ class Hyrax:
     def _fold(self, k: Kernels, opening: Opening, row_point: Point) -> FieldArray:
         """[2^log_width, 4]: the rows combined at the claim's row point."""
         rows = opening.commitment.rows
-        folded = opening.commitment.layout.fold(k, k.space.own(_known(rows.inside)), row_point, rows.ternary)
+        inside = narrow(rows.known(k.space))
+        folded = opening.commitment.layout.fold(k, inside, row_point, rows.ternary)
         return arrays.pad_to(folded, (1 << self.log_width,))
 
     def _inner_product(self, t: Transcript, left: _Reduced) -> None:
@@ -226,8 +232,12 @@ def _parts(openings: Sequence[Opening]) -> list[list[Opening]]:
 
 def _known(inside: Array | None) -> Array:
     if inside is None:
-        raise TypeError("the prover must know what it opens")
+        raise TypeError("the prover must know what it commits to")
     return inside
+
+
+def _asking(made: Commitment, wanted: Wanted) -> Commitment:
+    return Commitment(made.layout, replace(made.rows, inside=Again(wanted.make)))
 
 
 def _blinds(opening: Opening) -> FieldArray:

@@ -10,7 +10,7 @@ from zkcore.commitment.deferred import Pending
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening, Wanted, one_by_one
 from zkcore.errors import UsageError
-from zkcore.field.kernels import MODULUS, Column
+from zkcore.field.kernels import MODULUS
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial.point import join
@@ -55,7 +55,7 @@ class Plain:
     def open(self, t: Transcript, openings: Sequence[Opening]) -> None:
         """No error: every claim is evaluated."""
         for o in openings:
-            found = t.kernels.dot(_inside(o.commitment.rows), t.kernels.eq_table(join(o.place)))
+            found = t.kernels.dot(o.commitment.rows.known(t.kernels.space), t.kernels.eq_table(join(o.place)))
             t.require_zero(weighted([(1, o.value), (-1, found)]), "opening")
 
     def defer(self, t: Transcript, openings: Sequence[Opening]) -> Pending:
@@ -72,9 +72,3 @@ def _scalars(t: Transcript, rows: Array) -> list[int]:
     if arrays.is_field(rows):
         return t.kernels.to_scalars(rows)
     return [v % MODULUS for v in t.kernels.space.host(rows).reshape(-1).tolist()]
-
-
-def _inside(rows: Rows) -> Column:
-    if rows.inside is None:
-        raise TypeError("a plain commitment is its contents")
-    return rows.inside

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Commitment:
-    """A committed tensor. On the prover, `rows.inside` is the tensor, of any shape from the real one to the padded."""
+    """A committed tensor. On the prover, `rows.inside` is the tensor, of any shape from the real one to the padded;
+    or what makes it again."""
 
     layout: Layout
     rows: Rows

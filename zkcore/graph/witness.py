@@ -9,6 +9,7 @@ import numpy as np
 
 from zkcore.field.kernels import Kernels
 from zkcore.field.space import narrow
+from zkcore.field.unmade import Given, Stacked, read, size
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.rules import Entry
@@ -26,18 +27,19 @@ Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 class Witness:
     """`given`: what ops computed, weights included. `tamper`: for attacks; {tensor: f(array, witness)}. `memory`: bytes
     of virtual tensors that are kept at most; the others are derived again when they are read again. With a limit
-    arrays are of the narrowest type, and weights of the host are moved again if all of them are too many."""
+    arrays are of the narrowest type, weights of the host are moved again if all of them are too many, and what is
+    given in parts is put together again."""
 
     def __init__(
         self,
         system: System,
         kernels: Kernels,
-        given: Mapping[str, Array],
+        given: Mapping[str, Given],
         tamper: Tamper | None = None,
         memory: int | None = None,
     ) -> None:
         self.system, self.kernels, self._tamper = system, kernels, dict(tamper or {})
-        self._given, self._arrays = dict(given), dict[str, Array]()
+        self._given, self._arrays = dict(given), dict[str, Array]()  # given: until it is read, or to be read again
         self._makers = {out: (r, k) for r in system.relations for k, out in enumerate(r.outs, 1)}
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
@@ -59,11 +61,10 @@ class Witness:
     def _keep(self, name: str, array: Array, memory: int) -> None:
         """Make room for it first."""
         self._arrays[name] = array
-        size = prod(array.shape) * array.dtype.itemsize
-        tensor = self.system.tensors.get(name)
-        if size < SMALL or tensor is None or not (tensor.kind == "virtual" or name in self._lent):
+        room, tensor = size(array), self.system.tensors.get(name)
+        if room < SMALL or tensor is None or not (tensor.kind == "virtual" or name in self._lent):
             return
-        self._passing[name] = size
+        self._passing[name] = room
         while sum(self._passing.values()) > memory and len(self._passing) > AT_ONCE:
             oldest = next(iter(self._passing))
             del self._passing[oldest], self._arrays[oldest]
@@ -80,8 +81,11 @@ class Witness:
 
     def _make(self, name: str) -> Array:
         if name in self._given:
-            array = self.kernels.space.own(self._given[name])
-            if array is not self._given[name] and self._memory is not None and not self._fits:
+            held = self._given[name]
+            array = read(held, self.kernels.space)
+            if self._memory is None:
+                del self._given[name]
+            elif isinstance(held, Stacked) or (array is not held and not self._fits):
                 self._lent.add(name)
             return array.reshape(self._shape(name, array))
         if name in self.system.publics:
@@ -185,8 +189,8 @@ class Witness:
         return index, relation.table
 
 
-def _bytes(given: Mapping[str, Array]) -> int:
-    return sum(prod(a.shape) * a.dtype.itemsize for a in given.values())
+def _bytes(given: Mapping[str, Given]) -> int:
+    return sum(g.nbytes if isinstance(g, Stacked) else size(g) for g in given.values())
 
 
 def _real(box: Box) -> tuple[slice, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from zkcore.field.unmade import Given
 from zkcore.graph.arrays import Array
 from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System
@@ -25,10 +26,10 @@ class Strategy(Protocol):
         """The weight tensors as they are committed: the system's, the same for every sequence."""
         ...
 
-    def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Array]:
-        """The unrolled graph's weights as the committed ones."""
+    def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> Mapping[str, Given]:
+        """The unrolled graph's weights as the committed ones: nothing is copied."""
         ...
 
-    def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
-        """What a forward pass computed, as the system's tensors."""
+    def given(self, system: System, store: Mapping[str, TorchTensor]) -> Mapping[str, Given]:
+        """What a forward pass computed, as the system's tensors: nothing is copied."""
         ...

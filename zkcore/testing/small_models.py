@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from zkcore.config import AttentionConfig, ModelConfig
+from zkcore.field.unmade import whole
 from zkcore.graph.arrays import Array
 from zkcore.graph.model import ModelGraph
 from zkcore.graph.system import System
@@ -117,4 +118,5 @@ class SmallLlama:
 
 def _given(graph: ModelGraph, strategy: Strategy, system: System, weights: Mapping[str, Array]) -> dict[str, Array]:
     store = passes.witness(graph, {n: torch.from_numpy(w) for n, w in weights.items()})
-    return {**strategy.given(system, store), **strategy.arrange(graph, weights)}
+    given = {**strategy.given(system, store), **strategy.arrange(graph, weights)}
+    return {name: whole(array) for name, array in given.items()}

@@ -173,7 +173,7 @@ def _open_rows(wire: Wire, label: str, folded: _Folded, point: Point, width: int
     scalars = [(k.eq_table(short, scale)[: len(rows.refs)], rows) for scale, rows in parts]
 
     def make() -> list[int]:
-        vector = [k.contract(_inside(rows), 1, width, s) for s, rows in scalars]
+        vector = [k.contract(rows.known(k.space), 1, width, s) for s, rows in scalars]
         total = k.combine([(1, v) for v in vector], 0, width)
         blind = sum(k.dot(_blinds(rows), s) for s, rows in scalars)
         return [*k.to_scalars(total), blind]
@@ -236,12 +236,6 @@ def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, Fiel
 
 def _pad(values: FieldArray, size: int) -> FieldArray:
     return of(values).pad(values, (size, 4))
-
-
-def _inside(rows: Rows) -> FieldArray:
-    if rows.inside is None:
-        raise TypeError("only the prover knows what is inside")
-    return rows.inside  # type: ignore[return-value]  # what this argument committed: field elements
 
 
 def _blinds(rows: Rows) -> FieldArray:

@@ -15,7 +15,8 @@ import numpy as np
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, RowSums, SumsRows
-from zkcore.field.space import contiguous, is_ternary
+from zkcore.field.space import Space, contiguous, is_ternary
+from zkcore.field.unmade import Held, read
 from zkcore.transcript.channel import Channel
 from zkcore.transcript.equations import POINT_BYTES as POINT_BYTES
 from zkcore.transcript.equations import Combination as Combination
@@ -34,9 +35,15 @@ class Rows:
     entries -1, 0 and 1, for the verbs that only add."""
 
     refs: Refs
-    inside: Column | None = None
+    inside: Held | None = None
     blinds: FieldArray | None = None
     ternary: bool = False
+
+    def known(self, here: Space) -> Column:
+        """What is inside, in a space. Raises TypeError on the verifier."""
+        if self.inside is None:
+            raise TypeError("only the prover knows what is inside")
+        return read(self.inside, here)
 
 
 def hedge(secrets: Iterable[Rows]) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from zkcore_folding.strategy import Folding
 
 from zkcore.config import StrategyConfig
+from zkcore.field.unmade import whole
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
@@ -90,7 +91,8 @@ def test_the_layers_of_another_model(name: str, folding: Folding) -> None:
     """Another model's whole inference: every relation holds, only the model's commitment says otherwise."""
     model, liar = SmallLlama(LAYERS), Another(LAYERS, change=in_order(*ORDERS[name]))
     system, given = liar.prepare(folding, liar.answer(PROMPT))
-    honest = folding.arrange(model.graph(Sequence((0, 0), 1)), model.weights())
+    arranged = folding.arrange(model.graph(Sequence((0, 0), 1)), model.weights())
+    honest = {name: whole(weight) for name, weight in arranged.items()}
     assert guards(system, given, honest) == {"opening"}
 
 

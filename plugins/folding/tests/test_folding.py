@@ -14,6 +14,7 @@ from zkcore.commitment.hyrax import Hyrax
 from zkcore.config import StrategyConfig
 from zkcore.errors import GraphError
 from zkcore.field.kernels import Kernels
+from zkcore.field.unmade import Given, Stacked, whole
 from zkcore.graph import witness
 from zkcore.graph.arrays import Array
 from zkcore.graph.builder import Builder
@@ -81,12 +82,26 @@ def test_a_prover_short_of_memory_keeps_what_is_committed(config: StrategyConfig
     """Of every layer, and nothing else: on a GPU the rest of the forward pass is derived again."""
     model, folding = SmallLlama(layers=5), Folding(config)
     answer = model.answer(PROMPT)
-    graph, (system, whole) = model.graph(answer), model.prepare(folding, answer)
+    graph, (system, given) = model.graph(answer), model.prepare(folding, answer)
     weights = {n: torch.from_numpy(w) for n, w in model.weights().items()}
     kept = folding.given(system, passes.witness(graph, weights, keep=committed(system)))
-    wanted = {t.name for t in system.of_kind("committed")} & whole.keys()
-    assert kept.keys() == wanted and len(wanted) < len(whole)
-    assert all(np.array_equal(kept[n], whole[n]) for n in wanted)
+    wanted = {t.name for t in system.of_kind("committed")} & given.keys()
+    assert kept.keys() == wanted and len(wanted) < len(given)
+    assert all(np.array_equal(whole(kept[n]), given[n]) for n in wanted)
+
+
+def test_layers_are_not_copied_to_be_stacked() -> None:
+    model, folding = SmallLlama(layers=3), Folding(StrategyConfig())
+    answer, weights = model.answer(PROMPT), model.weights()
+    graph = model.graph(answer)
+    system = folding.expand(graph, model.quantisation.bits.table_bits)
+    store = passes.witness(graph, {n: torch.from_numpy(w) for n, w in weights.items()})
+    for held, layers, local in (
+        (folding.arrange(graph, weights)["layers.q"], weights, "q"),
+        (folding.given(system, store)["layers.q.y"], {n: t.numpy() for n, t in store.items()}, "q.y"),
+    ):
+        assert isinstance(held, Stacked)
+        assert all(np.shares_memory(part, layers[f"layers.{i}.{local}"]) for i, part in enumerate(held.parts))
 
 
 def test_runs_are_longer_than_all_at_once_and_shorter_than_layer_by_layer() -> None:
@@ -131,7 +146,7 @@ def test_it_proves_within_a_memory_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     limit, held, made = 4000, list[int](), list[str]()
 
     class Limited(witness.Witness):
-        def __init__(self, system: System, kernels: Kernels, given: Mapping[str, Array], tamper: Tamper | None) -> None:
+        def __init__(self, system: System, kernels: Kernels, given: Mapping[str, Given], tamper: Tamper | None) -> None:
             super().__init__(system, kernels, given, tamper, limit)
 
         def _keep(self, name: str, array: Array, memory: int) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from zkcore.config import StrategyConfig
 from zkcore.errors import GraphError
-from zkcore.field.space import of
+from zkcore.field.unmade import Given, Stacked
 from zkcore.graph.arrays import Array, taken
 from zkcore.graph.builder import Builder
 from zkcore.graph.model import ModelGraph, Weight, place
@@ -79,11 +79,12 @@ class Folding:
         }
         return {**graph.prologue.weights, **stacked, **graph.epilogue.weights}
 
-    def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Array]:
-        out = {n: weights[n] for n in (*graph.prologue.weights, *graph.epilogue.weights)}
+    def arrange(self, graph: ModelGraph, weights: Mapping[str, Array]) -> dict[str, Given]:
+        out: dict[str, Given] = {n: weights[n] for n in (*graph.prologue.weights, *graph.epilogue.weights)}
         for run in self._runs(graph.layers):
-            for name in graph.block.weights:
-                out[run.scope + name] = _stacked(run, {i: weights[f"{SCOPE}{i}.{name}"] for i in run.layers})
+            for name, spec in graph.block.weights.items():
+                parts = tuple(weights[f"{SCOPE}{i}.{name}"] for i in run.layers)
+                out[run.scope + name] = Stacked(parts, (run.size, *spec.shape))
         return out
 
     # --- the system --------------------------------------------------------------------------------------------------
@@ -114,9 +115,9 @@ class Folding:
         found = fill_trees([n * run.size for n in cells], sum(cells) * self._layers_a_tree)
         return {r.name: f"{run.scope}{tree}" for r, tree in zip(lookups, found, strict=True)}
 
-    def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Array]:
-        """Per-layer tensors stacked; the rest as it is."""
-        out: dict[str, Array] = {}
+    def given(self, system: System, store: Mapping[str, TorchTensor]) -> dict[str, Given]:
+        """Per-layer tensors, to be stacked when they are read; the rest as it is."""
+        out: dict[str, Given] = {}
         layers: dict[str, dict[int, Array]] = {}
         for name, value in store.items():
             array = taken(value)
@@ -128,14 +129,8 @@ class Folding:
         for local, parts in layers.items():
             for run in self._runs(len(parts)):
                 if (stacked := system.tensors.get(run.scope + local)) is not None:
-                    out[stacked.name] = _stacked(run, parts).reshape(stacked.shape)
+                    out[stacked.name] = Stacked(tuple(parts[i] for i in run.layers), stacked.shape)
         return out
-
-
-def _stacked(run: Run, parts: Mapping[int, Array]) -> Array:
-    """One tensor of the run's layers, out of a tensor for each layer of the model."""
-    ordered = [parts[i] for i in run.layers]
-    return of(ordered[0]).stack(ordered)
 
 
 def _handed_on(tensor: Tensor | None) -> Tensor:

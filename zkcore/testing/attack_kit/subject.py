@@ -13,6 +13,7 @@ from zkcore.commitment.deferred import Pending, settle
 from zkcore.commitment.plain import Plain
 from zkcore.commitment.scheme import CommitmentScheme
 from zkcore.errors import RangeError
+from zkcore.field.unmade import whole
 from zkcore.graph.arrays import Array
 from zkcore.graph.forward import Run, Store
 from zkcore.graph.model import ModelGraph, Node
@@ -146,7 +147,8 @@ class Model:
 
     def _given(self, system: System, store: Store) -> dict[str, Array]:
         own = self.setup.arrange({n: w.numpy() for n, w in self.weights.items()})
-        return {**self.setup.parts.strategy.given(system, store), **own}
+        given = {**self.setup.parts.strategy.given(system, store), **own}
+        return {name: whole(array) for name, array in given.items()}
 
     def lied(self, name: str, change: Change) -> tuple[System, dict[str, Array]] | None:
         """After a lie about one tensor of the forward pass, with all that follows, claiming the token that it leads to.
