@@ -23,6 +23,7 @@ from zkcore.errors import ModelError, UsageError
 from zkcore.field.kernels import MODULUS, Kernels
 from zkcore.field.space import narrow
 from zkcore.field.unmade import Given, read
+from zkcore.graph import footprint
 from zkcore.graph.arrays import Array, taken
 from zkcore.graph.witness import Witness
 from zkcore.models import checkpoint, passes, quantisation, trits
@@ -185,7 +186,8 @@ def _certificate(
     channel = ProverChannel(hedge(secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.ranges(), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
-    witness = Witness(system, tools.kernels, weights, memory=tools.memory)
+    given_room = footprint.given_room(system, tools.kernels, tools.memory)
+    witness = Witness(system, tools.kernels, weights, memory=tools.memory, given_room=given_room)
     setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, witness)
     return bytes(channel.proof)
 

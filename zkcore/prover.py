@@ -16,6 +16,7 @@ from zkcore.accumulator import Carried
 from zkcore.backward import Driver, Work
 from zkcore.errors import FormatError, UsageError
 from zkcore.field.unmade import Given
+from zkcore.graph import footprint
 from zkcore.graph.arrays import Array, taken
 from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System
@@ -104,6 +105,7 @@ def prove(
     system = setup.expand(graph)
     opening = DEFERRED if defer else COMPLETE
     statement = owner.public.answer(sequence, system, nonce, opening)
+    given_room = footprint.given_room(system, tools.kernels, tools.memory)
 
     def forward() -> Mapping[str, Given]:
         keep = None if tools.memory is None else committed(system)
@@ -113,7 +115,7 @@ def prove(
     asked = {t.name for t in system.of_kind("committed")} - system.digits.keys()
     made = stages.witness(statement.encode(), asked, forward, wide=tools.memory is None)
     own = setup.arrange(_weights(graph, owner.weights, tools.memory))
-    witness = Witness(system, tools.kernels, {**made, **own}, tamper, tools.memory)
+    witness = Witness(system, tools.kernels, {**made, **own}, tamper, tools.memory, given_room)
     del made, own  # the witness lets go of what it does not need
     channel = ProverChannel(hedge(owner.secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.encode(), hiding=setup.parts.config.zero_knowledge)

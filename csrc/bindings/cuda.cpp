@@ -273,7 +273,8 @@ std::unique_ptr<PyProver> py_sumcheck(const std::vector<PyColumn>& columns,
 using PyRun = std::tuple<PyColumn, py::bytes, PyTerms>;
 
 std::unique_ptr<cuda::FractionTree> py_fraction_tree(const std::vector<PyRun>& runs, int log_size,
-                                                     int stored_layers, Address stream) {
+                                                     const std::tuple<int, size_t, size_t>& plan,
+                                                     Address stream) {
   if (log_size < 0 || log_size > static_cast<int>(kMaxVariables)) fail("log_size: out of range");
   std::vector<cuda::LeafRun> leaves;
   size_t room = size_t{1} << log_size;
@@ -284,7 +285,8 @@ std::unique_ptr<cuda::FractionTree> py_fraction_tree(const std::vector<PyRun>& r
     leaves.push_back({p.size, p, scalar(constant, "constant"), linear_terms(denominator, p.size)});
   }
   const py::gil_scoped_release release;
-  return cuda::fraction_tree(std::move(leaves), log_size, stored_layers, stream_at(stream));
+  const auto [stored, most, chunk] = plan;
+  return cuda::fraction_tree(std::move(leaves), log_size, {stored, most, chunk}, stream_at(stream));
 }
 
 py::bytes py_tree_root(const cuda::FractionTree& tree) {
@@ -398,6 +400,7 @@ void bind_cuda(py::module_& parent) {
   py::module_ m = parent.def_submodule("cuda", "The engine on a GPU; use it through zkcore.field.cuda.");
   m.def("missing", &cuda::missing, "Why there is no usable device, or None.");
   m.def("set_allocator", &py_set_allocator, py::arg("allocate"), py::arg("release"));
+  m.def("plan_with", &cuda::plan_with);
   m.def("from_ints", &py_from_ints);
   m.def("eq_table", &py_eq_table);
   m.def("eq_sum", &py_eq_sum);

@@ -12,6 +12,7 @@ import pytest
 from zkcore.field import cuda
 from zkcore.field.kernels import MODULUS, Column, Points, Term
 from zkcore.field.native import NativeKernels
+from zkcore.field.room import TreePlan
 from zkcore.subprotocols.fraction_tree import Run
 
 REASON = cuda.missing()
@@ -210,20 +211,26 @@ def some_runs(rng: random.Random, sizes: Sequence[int]) -> list[Run]:
 
 TREES = [
     *[([], 0), ([1], 0), ([], 3), ([1], 3), ([2, 1], 2), ([1, 1, 1], 2), ([4, 2, 1], 3), ([3, 2], 3), ([5, 4, 3], 4)],
-    *[([128, 64, 32, 7], 8), ([300, 211], 10), ([1024, 512, 256, 128], 11)],
+    *[([128, 64, 32, 7], 8), ([300, 211], 10), ([1024, 512, 256, 128], 11), ([2500, 1024, 700], 13)],
 ]
+# All layers held, some, the first only; the others made again in one round and in many, in stretches of 256 parents.
+PLANS = [TreePlan(30), TreePlan(1), TreePlan(3, 300, 1), TreePlan(1, 1, 1 << 12)]
 
 
 @pytest.mark.parametrize(("sizes", "log_size"), TREES, ids=str)
-@pytest.mark.parametrize("memory_limit", [None, 1])
+@pytest.mark.parametrize("plan", PLANS, ids=str)
 def test_fraction_tree(
-    device: cuda.CudaKernels, rng: random.Random, sizes: list[int], log_size: int, memory_limit: int | None
+    device: cuda.CudaKernels,
+    rng: random.Random,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: list[int],
+    log_size: int,
+    plan: TreePlan,
 ) -> None:
     """Layers in the protocol's order, where each claim follows from the layer before."""
     runs = some_runs(rng, sizes)
-    device.memory_limit = memory_limit
+    monkeypatch.setattr(device, "tree_plan", lambda tree: plan)
     got, expected = device.fraction_tree(runs, log_size), HOST.fraction_tree(runs, log_size)
-    device.memory_limit = None
     assert got.root() == expected.root()
     point: list[int] = []
     for depth in range(log_size):

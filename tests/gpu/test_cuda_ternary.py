@@ -61,7 +61,7 @@ def test_lists_of_many_rows_are_added_in_batches(rows: int, zeros: float) -> Non
 @pytest.mark.parametrize("limit", [None, 1 << 20, 1 << 18, 1 << 10])
 def test_subset_sums_are_of_the_generators_that_are_given(limit: int | None) -> None:
     """Kept from call to call, but not for other generators, nor for the same memory with others in it."""
-    device, width = cuda.CudaKernels(memory_limit=limit), 500
+    device, width = cuda.CudaKernels(tree_room=limit), 500
     points = HOST.hash_to_curve(b"zkcore-tests", b"ternary", 0, 1001)
     values, blinds = trits(20 * width).reshape(20, width), HOST.from_scalars(list(range(20)))
     blinder, host_blinder = device.fixed_base(points[:1]), HOST.fixed_base(points[:1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zkcore.field import cuda, cuda_states, devices, native
+from zkcore.field import cuda, devices, native
 
 NO_GPU = cuda.missing()
 
@@ -39,20 +39,3 @@ def test_a_gpu_build_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_limit_leaves_a_share_for_virtual_tensors() -> None:
     assert devices.choose("cpu", 10).memory == devices.GIB
-
-
-@pytest.mark.parametrize(
-    ("leaves", "log_size", "nodes", "layers"),
-    [
-        (16, 4, 2 + 4 + 8, 3),  # all but the leaves
-        (16, 4, 2 + 4 + 7, 2),
-        (11, 4, 2 + 3 + 6, 3),  # what lies under no leaf is not stored
-        (11, 4, 2 + 3 + 5, 2),
-        (16, 4, 0, 1),  # the top is always there
-        (0, 3, 0, 3),
-        (1 << 20, 20, 1 << 22, 20),
-    ],
-)
-def test_layers_of_a_tree_that_fit(leaves: int, log_size: int, nodes: int, layers: int) -> None:
-    assert cuda_states.stored_layers(leaves, log_size, nodes * cuda_states.NODE_BYTES) == layers
-    assert cuda_states.stored_layers(leaves, log_size, None) == log_size

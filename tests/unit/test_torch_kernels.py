@@ -12,7 +12,7 @@ import torch
 from tests.unit.same_proofs import KINDS as MODELS
 from tests.unit.same_proofs import small
 from zkcore import backward
-from zkcore.commitment import hyrax
+from zkcore.commitment import columns, hyrax
 from zkcore.field import native, space
 from zkcore.field.torch_space import TorchSpace, exact_einsum
 from zkcore.graph import witness
@@ -41,7 +41,9 @@ def test_the_same_proof_whatever_holds_the_arrays(kind: str, cut: bool, monkeypa
 
 @pytest.mark.parametrize("kind", ["trees", "folding", "tlookup"])
 def test_the_same_proof_however_little_is_kept(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Virtual tensors are derived again whenever they are read, and arrays are of the narrowest types."""
+    """Virtual tensors are derived again whenever they are read, arrays are of the narrowest types, and what is opened
+    is made again in every round until it fits."""
+    made_again = columns._MadeAgain
     monkeypatch.setattr(witness, "SMALL", 0)
     monkeypatch.setattr(witness, "AT_ONCE", 1)
     model, strategy, argument = small(kind)
@@ -49,8 +51,15 @@ def test_the_same_proof_however_little_is_kept(kind: str, monkeypatch: pytest.Mo
     committed = {n: a for n, a in given.items() if system.tensors[n].kind != "virtual"}
     assert len(committed) < len(given)
     roomy = same_bytes.prove(native.load(), system, given, argument)
+    again: list[int] = []
+    monkeypatch.setattr(columns, "_MadeAgain", lambda k, own: again.append(own.rounds) or made_again(k, own))
     for kernels in (native.load(), TorchKernels()):
         assert same_bytes.prove(kernels, system, committed, argument, memory=0) == roomy
+    assert not again
+    for limit in (1, 1 << 14):
+        kernels = TorchKernels(limit=limit)
+        assert same_bytes.prove(kernels, system, committed, argument, memory=0) == roomy
+    assert max(again) > 1
 
 
 def test_arrays_of_a_device_do_not_become_numpy_by_themselves() -> None:

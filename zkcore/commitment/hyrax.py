@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from zkcore.commitment import columns
 from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.layout import Layout
 from zkcore.commitment.scheme import Commitment, Opening, Wanted, one_by_one
@@ -135,18 +136,18 @@ class Hyrax:
         k, gamma = t.kernels, t.challenge("opening batch")
         powers = [pow(gamma, i, MODULUS) for i in range(len(openings))]
         places = [o.commitment.layout.split(o.place) for o in openings]
-        columns = [b for _, b in places]
+        ends = [b for _, b in places]
         folded = self._fold_groups(t, openings, powers) if t.proving else {}
         rho, final = self._move(t, powers, [o.value for o in openings], folded)
-        at = {b: eq(b, rho) for b in dict.fromkeys(columns)}
-        weights = [p * at[b] % MODULUS for p, b in zip(powers, columns, strict=True)]
+        at = {b: eq(b, rho) for b in dict.fromkeys(ends)}
+        weights = [p * at[b] % MODULUS for p, b in zip(powers, ends, strict=True)]
         scalars = [
             k.space.take(k.eq_table(a, w), o.commitment.layout.row_ids)
             for (a, _), w, o in zip(places, weights, openings, strict=True)
         ]
         secret = None
         if t.proving:
-            vector = k.combine([(at[b], f) for b, f in folded.items()], 0, 1 << self.log_width)
+            vector = columns.weigh(k, folded, at, 1 << self.log_width)
             blinds = [k.space.own(_blinds(o)) for o in openings]
             secret = vector, sum(k.dot(b, s) for b, s in zip(blinds, scalars, strict=True)) % MODULUS
         commitment = Combination([(o.commitment.rows.refs, s) for o, s in zip(openings, scalars, strict=True)])
@@ -186,13 +187,13 @@ class Hyrax:
 
     def _fold_groups(
         self, t: Transcript, openings: Sequence[Opening], powers: Sequence[int]
-    ) -> dict[Point, FieldArray]:
+    ) -> Mapping[Point, FieldArray]:
         """By column point: the sum of power * (the rows combined at the claim's row point), [2^log_width, 4]."""
         groups: dict[Point, list[tuple[int, Opening, Point]]] = {}
         for power, opening in zip(powers, openings, strict=True):
-            rows, columns = opening.commitment.layout.split(opening.place)
-            groups.setdefault(columns, []).append((power, opening, rows))
-        return {columns: self._fold_group(t.kernels, own) for columns, own in groups.items()}
+            rows, end = opening.commitment.layout.split(opening.place)
+            groups.setdefault(end, []).append((power, opening, rows))
+        return columns.vectors(t.kernels, list(groups), lambda end: self._fold_group(t.kernels, groups[end]))
 
     def _fold_group(self, k: Kernels, claims: Sequence[tuple[int, Opening, Point]]) -> FieldArray:
         """A few at a time: folded rows are large."""
@@ -247,8 +248,4 @@ def _blinds(opening: Opening) -> FieldArray:
 
 
 def _sumcheck(k: Kernels, folded: Mapping[Point, FieldArray]) -> Sumcheck | None:
-    """Claims at one column point share an eq table."""
-    if not folded:
-        return None
-    tables = [table for point, own in folded.items() for table in (own, k.eq_table(point))]
-    return k.sumcheck(tables, [(1, (i, i + 1)) for i in range(0, len(tables), 2)], 2)
+    return columns.sumcheck(k, folded) if folded else None

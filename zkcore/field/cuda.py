@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import zkcore._engine as _engine
+from zkcore.errors import OutOfMemory
 from zkcore.field import cuda_rows
 from zkcore.field.cuda_passes import CudaPasses
 from zkcore.field.cuda_rows import CudaFixedBase
-from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck, stored_layers
+from zkcore.field.cuda_staging import Staging
+from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck
 from zkcore.field.cuda_sums import SubsetSums
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_field import _pack, _reduced
+from zkcore.field.room import Tree, TreePlan
 from zkcore.field.space import Space
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = "torch.Tensor"
 Data: TypeAlias = Any  # a tensor or a numpy array
 
+SPARE = 32  # this part of a limit is for small things
 _TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
 
 
@@ -46,9 +50,10 @@ def missing() -> str | None:
 
 
 class CudaKernels:
-    """Implements Kernels. `memory_limit` (bytes) bounds what a fraction tree keeps; the rest is computed again."""
+    """Implements Kernels. `tree_room`: bytes that a fraction tree may take, None for any number; the less, the more is
+    computed again. `plan_with` bounds all that the prover takes."""
 
-    def __init__(self, device: int | None = None, memory_limit: int | None = None) -> None:
+    def __init__(self, device: int | None = None, tree_room: int | None = None) -> None:
         import torch
 
         from zkcore.field.torch_space import KernelSpace
@@ -56,9 +61,11 @@ class CudaKernels:
         self.torch = torch
         self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
-        self.memory_limit = memory_limit
+        self.tree_room = tree_room
+        self.limit: int | None = None
         self._host = NativeKernels()
         self._moved = 0
+        self._staging = Staging(torch, self.device)
         self._sums: SubsetSums | None = None
         self.space: Space = KernelSpace(self.device, CudaPasses(self))
         _engine.cuda.set_allocator(self._allocate, self._release)
@@ -69,6 +76,28 @@ class CudaKernels:
 
     def _release(self, address: int) -> None:
         self._raw._cuda_cudaCachingAllocator_raw_delete(address)
+
+    def plan_with(self, limit: int | None) -> None:
+        """Bytes of the device for all tensors together, None for all that it has: torch's allocator takes no more, and
+        grows its segments instead of keeping unused ones. Verbs that can do with less memory ask for `room`."""
+        if limit == self.limit:
+            return
+        self.limit = limit
+        _engine.cuda.plan_with(limit or 0)
+        cuda, has = self.torch.cuda, self.memory()
+        cuda.empty_cache()
+        self._raw._accelerator_setAllocatorSettings(f"expandable_segments:{limit is not None}")
+        cuda.set_per_process_memory_fraction(min(1.0, (limit or has) / has), self.device)
+
+    def memory(self) -> int:
+        """Bytes that the device has."""
+        return int(self.torch.cuda.get_device_properties(self.device).total_memory)
+
+    def room(self) -> int | None:
+        """Bytes of a limit that are not taken, but for a little that nobody plans; None without a limit."""
+        if self.limit is None:
+            return None
+        return max(0, self.limit - self.limit // SPARE - int(self.torch.cuda.memory_allocated(self.device)))
 
     def stream(self) -> int:
         return int(self._raw._cuda_getCurrentRawStream(self.device.index))
@@ -82,7 +111,7 @@ class CudaKernels:
         tensor: Tensor = data
         if tensor.device != self.device:
             self._moved += tensor.numel() * tensor.element_size()
-            tensor = tensor.to(self.device)
+            tensor = self._staging.to_device(tensor)
         if not tensor.is_contiguous():
             raise ValueError("tensor is not contiguous")
         return tensor
@@ -208,8 +237,20 @@ class CudaKernels:
             numerator = self.column(kept[-1])
             packed.append((numerator, _reduced(run.constant), self._terms(run.denominator, kept)))
         leaves = sum(numerator[2] for numerator, _, _ in packed)
-        stored = stored_layers(leaves, log_size, self.memory_limit)
-        return CudaFractionTree(_engine.cuda.fraction_tree(packed, log_size, stored, self.stream()), kept)
+        plan = self.tree_plan(Tree(leaves, log_size))
+        made = _engine.cuda.fraction_tree(packed, log_size, plan.for_engine(), self.stream())
+        return CudaFractionTree(made, kept)
+
+    def tree_plan(self, tree: Tree) -> TreePlan:
+        """Raises OutOfMemory if the tree does not fit beside what is there already."""
+        room = self.room()
+        plan = tree.plan(self.tree_room if room is None else room)
+        if room is not None and tree.peak(plan) > room:
+            raise OutOfMemory(
+                f"memory_limit: a tree of {tree.leaves} lookups needs {tree.least() >> 20} MiB beside what is kept, "
+                f"and {room >> 20} MiB are left"
+            )
+        return plan
 
     # ---- curve
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Tensor:
@@ -249,7 +290,7 @@ class CudaKernels:
         g = self._points(generators)
         if self._sums is None or not self._sums.serve(g):
             self._sums = None
-            self._sums = SubsetSums(g, self.memory_limit, self.stream())
+            self._sums = SubsetSums(g, self.tree_room, self.stream())
         first = self._sums.points.data_ptr(), self._sums.group
         return self._commit(_engine.cuda.commit_ternary, first, len(g), rows, blinds, blinder)
 

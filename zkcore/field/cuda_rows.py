@@ -31,7 +31,7 @@ class CudaFixedBase:
 
 
 def entries_together(k: CudaKernels) -> int:
-    return int(k.torch.cuda.get_device_properties(k.device).total_memory) // BYTES_AN_ENTRY
+    return (k.limit or k.memory()) // BYTES_AN_ENTRY
 
 
 def sum_rows(k: CudaKernels, generators: Any, tensors: Sequence[Any]) -> list[Any]:

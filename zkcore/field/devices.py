@@ -12,7 +12,7 @@ from zkcore.field.kernels import Kernels
 Wanted = Literal["auto", "cpu", "cuda"]
 GIB = 1 << 30
 VIRTUAL = 10  # a tenth of the memory for virtual tensors
-TREES, LIMITED_TREES = (2, 5), (1, 4)  # shares for the nodes of a fraction tree: of a whole device, of a limited one
+TREES = 2, 5  # the share for the nodes of a fraction tree, where no limit is given
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,11 @@ def choose(wanted: Wanted, memory_limit: int | None = None) -> Chosen:
     reason = cuda.missing()
     if reason is not None:
         return _host(memory_limit, f"device: {wanted}: no GPU to compute on ({reason}); going on with the CPU")
-    import torch
-
     kernels = cuda.load()
-    has = torch.cuda.get_device_properties(kernels.device).total_memory
-    room = has if memory_limit is None else memory_limit * GIB
-    part, of = TREES if memory_limit is None else LIMITED_TREES
-    kernels.memory_limit = room * part // of
-    return Chosen(cast(Kernels, kernels), room // VIRTUAL)
+    limit = None if memory_limit is None else memory_limit * GIB
+    kernels.plan_with(limit)
+    kernels.tree_room = (limit or kernels.memory()) * TREES[0] // TREES[1]
+    return Chosen(cast(Kernels, kernels), (limit or kernels.memory()) // VIRTUAL)
 
 
 def _host(memory_limit: int | None, note: str = "") -> Chosen:

@@ -202,6 +202,15 @@ class SumsEq(Protocol):
         ...
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """Kernels of a device of which not all memory may be taken."""
+
+    def room(self) -> int | None:
+        """Bytes that may still be taken; None: there is no limit."""
+        ...
+
+
 class Kernels(FieldKernels, CurveKernels, Protocol):
     """Both halves, where their arrays live, and what they have counted."""
 

@@ -19,7 +19,7 @@ from zkcore.polynomial.point import padded
 from zkcore.relation import Expr, Relation, Table
 
 SMALL = 1 << 20  # bytes: what is smaller is always kept
-GIVEN = 3  # times the memory for virtual tensors: what is given and takes no more is kept where the kernels are
+GIVEN = 3  # times the memory for virtual tensors: where nobody says how much of what is given may be kept
 AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
@@ -27,8 +27,8 @@ Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 class Witness:
     """`given`: what ops computed, weights included. `tamper`: for attacks; {tensor: f(array, witness)}. `memory`: bytes
     of virtual tensors that are kept at most; the others are derived again when they are read again. With a limit
-    arrays are of the narrowest type, weights of the host are moved again if all of them are too many, and what is
-    given in parts is put together again."""
+    arrays are of the narrowest type, and what is given in parts is put together again. `given_room`: if what is given
+    takes more bytes, what of it lies on the host is moved again whenever it is read, as derived tensors are."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Witness:
         given: Mapping[str, Given],
         tamper: Tamper | None = None,
         memory: int | None = None,
+        given_room: int | None = None,
     ) -> None:
         self.system, self.kernels, self._tamper = system, kernels, dict(tamper or {})
         self._given, self._arrays = dict(given), dict[str, Array]()  # given: until it is read, or to be read again
@@ -44,7 +45,9 @@ class Witness:
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
         self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
-        self._fits = memory is not None and _bytes(self._given) <= GIVEN * memory
+        if given_room is None and memory is not None:
+            given_room = GIVEN * memory
+        self._fits = given_room is None or _bytes(self._given) <= given_room
 
     def array(self, name: str) -> Array:
         if name in self._passing:  # the last to be read is the last to go

@@ -53,11 +53,14 @@ class _Sums:
 
 
 class TorchKernels:
-    """Implements Kernels."""
+    """Implements Kernels. `limit`: bytes that are left, however much is taken."""
 
-    def __init__(self, host: NativeKernels | None = None) -> None:
+    def __init__(self, host: NativeKernels | None = None, limit: int | None = None) -> None:
         self.space = HeldSpace(torch.device("cpu"))
-        self._host = host or NativeKernels()
+        self._host, self._limit = host or NativeKernels(), limit
+
+    def room(self) -> int | None:
+        return self._limit
 
     def _in(self, array: Any) -> Any:
         if not isinstance(array, Held):

@@ -69,6 +69,9 @@ class Array {
   Memory memory_;
 };
 
+// Verbs take the device for one of so many bytes, where they choose how much to do at once; 0: as it is.
+void plan_with(size_t bytes);
+
 // Results that kernels write into the host's memory; read after `wait`.
 class Mailbox {
  public:
@@ -146,9 +149,15 @@ class FractionTree {
   virtual std::unique_ptr<Prover> layer(std::vector<Fr> point, const Fr& batch) = 0;
 };
 
-// `stored_layers` from the root are kept, the others are computed from the leaves when they are proved:
-// fewer layers take less memory and more work.
-std::unique_ptr<FractionTree> fraction_tree(std::vector<LeafRun> runs, int log_size, int stored_layers,
+// What a tree may hold. `stored_layers` from the root are kept; the others are computed from the leaves, a
+// stretch of `chunk` entries at a time, for every round until the layer has at most `most` entries left,
+// which are held then. An entry is a parent's four tables. Less memory is more work.
+struct TreePlan {
+  int stored_layers;
+  size_t most;
+  size_t chunk;
+};
+std::unique_ptr<FractionTree> fraction_tree(std::vector<LeafRun> runs, int log_size, const TreePlan& plan,
                                             Stream stream);
 
 // ---- curve

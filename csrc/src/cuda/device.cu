@@ -14,6 +14,11 @@ Allocator& allocator() {
   return hooks;
 }
 
+size_t& planned() {
+  static size_t bytes = 0;
+  return bytes;
+}
+
 int attribute(cudaDeviceAttr name) {
   int device = 0;
   int value = 0;
@@ -125,7 +130,10 @@ size_t shared_memory_limit() {
   return static_cast<size_t>(bytes);
 }
 
+void plan_with(size_t bytes) { planned() = bytes; }
+
 size_t device_memory() {
+  if (planned() > 0) return planned();
   static const size_t bytes = [] {
     size_t available = 0, total = 0;
     check(cudaMemGetInfo(&available, &total));

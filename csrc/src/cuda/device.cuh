@@ -11,7 +11,7 @@ constexpr unsigned kBlock = 256;
 
 int multiprocessors();
 size_t shared_memory_limit();  // bytes a block may ask for
-size_t device_memory();        // bytes in all
+size_t device_memory();        // bytes in all, or what is planned with
 
 // Resident blocks of a kernel on the whole device; `find` is asked once for each kernel.
 unsigned resident_blocks(const void* kernel, unsigned block, int (*find)(const void*, unsigned));

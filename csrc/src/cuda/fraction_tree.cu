@@ -1,23 +1,16 @@
 // Trees of fractions and the sumchecks of their layers; see zkcore/fraction_tree.hpp.
 //
-// Nodes of a depth lie as four arrays p0, p1, q0, q1, left and right children apart: entry y belongs to the
-// parent y. A layer sums (p0 + batch q0) q1 + p1 q0 over parents; from the first binding on, P = p0 + batch
-// q0 takes the place of p0. Parents beyond the used ones have the children 0/1 and are summed on the host.
-#include "cuda/leaves.cuh"
+// A layer sums (p0 + batch q0) q1 + p1 q0 over parents; from the first binding on, P = p0 + batch q0 takes
+// the place of p0. Parents beyond the used ones are summed on the host. A layer that may not be held is made
+// again for every round, a stretch at a time, until what is left of it may be.
 #include "cuda/sumcheck.cuh"
+#include "cuda/tree_nodes.cuh"
 #include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
 namespace {
 
 // ---- sources: the four tables of parents, P = p0 + batch * q0 first
-
-struct Children {
-  Fr* p0;
-  Fr* p1;
-  Fr* q0;
-  Fr* q1;
-};
 
 // A table's values at both ends of a pair.
 struct Ends {
@@ -218,62 +211,7 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// ---- building: a thread makes both children of a parent
-
-struct Node {
-  Fr p, q;
-};
-
-__device__ __forceinline__ Node add_nodes(const Fr& p0, const Fr& p1, const Fr& q0, const Fr& q1) {
-  return {mul_add(p0, q1, p1, q0), q0 * q1};
-}
-
-__device__ __forceinline__ void store_children(const Children& out, size_t y, const Node& left,
-                                               const Node& right) {
-  store(out.p0 + y, left.p);
-  store(out.q0 + y, left.q);
-  store(out.p1 + y, right.p);
-  store(out.q1 + y, right.q);
-}
-
-// Node v of the layer above the leaves has the leaves 2 v and 2 v + 1.
-__global__ void __launch_bounds__(kBlock) above_leaves_kernel(LeafView leaves, size_t parents, Children out) {
-  uint32_t hint = 0;
-  for (size_t y = thread_index(); y < parents; y += thread_count()) {
-    Node left{}, right{};
-#pragma unroll 1
-    for (int side = 0; side < 2; ++side) {
-      const size_t leaf = 4 * y + 2 * side;
-      const LeafForms even = leaves.forms<false, false>(leaf, 0, &hint);
-      const LeafForms odd = leaves.forms<false, false>(leaf + 1, 0, &hint);
-      left = right;
-      right = add_nodes(even.other, odd.other, even.denominator, odd.denominator);
-    }
-    store_children(out, y, left, right);
-  }
-}
-
-struct Pair {
-  Fr a, b;
-};
-__device__ __forceinline__ Pair load_pair(const Fr* from) { return {load_once(from), load_once(from + 1)}; }
-
-__global__ void __launch_bounds__(kBlock, 2)
-    above_nodes_kernel(Children below, size_t nodes, size_t parents, Children out) {
-  for (size_t y = thread_index(); y < parents; y += thread_count()) {
-    const size_t v = 2 * y;
-    if (v + 1 < nodes) {
-      // Neighbours are read together: apart, each costs memory as much as both.
-      const Pair p0 = load_pair(below.p0 + v), q1 = load_pair(below.q1 + v);
-      const Pair p1 = load_pair(below.p1 + v), q0 = load_pair(below.q0 + v);
-      store_children(out, y, add_nodes(p0.a, p1.a, q0.a, q1.a), add_nodes(p0.b, p1.b, q0.b, q1.b));
-    } else {  // an odd number of nodes: the last has 0/1 beside it
-      const Node left = add_nodes(load_once(below.p0 + v), load_once(below.p1 + v), load_once(below.q0 + v),
-                                  load_once(below.q1 + v));
-      store_children(out, y, left, {Fr::zero(), Fr::one()});
-    }
-  }
-}
+// ---- the leaves and the root
 
 // The leaves themselves, as the children of one parent.
 __global__ void leaf_values_kernel(LeafView leaves, Fr* out) {
@@ -285,31 +223,6 @@ __global__ void leaf_values_kernel(LeafView leaves, Fr* out) {
   }
 }
 
-// The children of `used` parents.
-class Layer {
- public:
-  Layer(size_t used, Stream stream) : used_(used), memory_(4 * std::max<size_t>(used, 1), stream) {}
-  size_t used() const { return used_; }
-  Children children() const {
-    Fr* data = memory_.data();
-    return {data, data + used_, data + 2 * used_, data + 3 * used_};
-  }
-  // p0, p1, q0, q1 of the first parent.
-  std::array<Fr, 4> first(Stream stream) const {
-    std::array<Fr, 4> values{Fr::zero(), Fr::zero(), Fr::one(), Fr::one()};
-    if (used_ == 0) return values;
-    // Entry 0 of each quarter.
-    check(cudaMemcpy2DAsync(values.data(), sizeof(Fr), memory_.data(), used_ * sizeof(Fr), sizeof(Fr), 4,
-                            cudaMemcpyDeviceToHost, stream));
-    check(cudaStreamSynchronize(stream));
-    return values;
-  }
-
- private:
-  size_t used_;
-  Array<Fr> memory_;
-};
-
 std::array<Fr, 4> first_leaves(Leaves& leaves, Stream stream) {
   const Array<Fr> out(4, stream);
   launch(leaf_values_kernel, {dim3(1), 1}, stream, leaves.view(Fr::zero(), nullptr), out.data());
@@ -320,13 +233,50 @@ std::array<Fr, 4> first_leaves(Leaves& leaves, Stream stream) {
 
 // ---- one layer's tables
 
+// Makes parts of a layer's tables from the leaves, bound to the challenges so far.
+struct Remade {
+  std::shared_ptr<Nodes> nodes;
+  size_t depth;
+  size_t rounds;  // that are summed so; then the tables are held
+  size_t chunk;   // entries at a time
+  Fr batch;
+  Stream stream;
+  std::vector<Fr> bound;
+
+  // Entries [first, first + count) of the tables as they are now, and, if there are two `ends`, those `apart`
+  // further on behind them. `apart` times `ends` is what the tables have.
+  void make(size_t first, size_t count, size_t apart, size_t ends, const Children& out) const {
+    const size_t ranges = ends << bound.size();
+    const Layer room(bound.empty() ? 0 : ranges * count, stream);
+    const Children all = bound.empty() ? out : room.children();
+    for (size_t t = 0; t < ranges; ++t) nodes->fill(depth, t * apart + first, count, all.from(t * count));
+    for (size_t i = 0; i < bound.size(); ++i) {
+      const size_t half = (ranges >> (i + 1)) * count;
+      const Children to = i + 1 == bound.size() ? out : all;
+      i == 0 ? bind<false>(all, half, to, bound[i]) : bind<true>(all, half, to, bound[i]);
+    }
+  }
+  size_t stretch(size_t ends) const { return nodes->stretch(depth, (ends << bound.size()) + ends, chunk); }
+
+ private:
+  template <bool kMerged>
+  void bind(const Children& from, size_t half, const Children& to, const Fr& challenge) const {
+    using Source = NodeSource<kMerged>;
+    launch(bind_layer_kernel<Source>, looping(bind_layer_kernel<Source>, half), stream,
+           Source{from, 2 * half, batch}, to, half, half, challenge);
+    count_field_mults(4 * half);
+  }
+};
+
 class LayerTables : public RoundTables {
  public:
-  // Either nodes or leaves, the tables of the first round.
-  LayerTables(std::shared_ptr<Layer> nodes, std::shared_ptr<Leaves> leaves, const Fr& batch, Stream stream)
+  // The tables of the first round are nodes, or leaves, or what is remade of either.
+  LayerTables(std::shared_ptr<Layer> nodes, std::shared_ptr<Leaves> leaves, std::optional<Remade> remade,
+              size_t used, const Fr& batch, Stream stream)
       : layer_(std::move(nodes)),
         leaves_(std::move(leaves)),
-        used_(layer_ ? layer_->used() : (leaves_->size() + 1) / 2),
+        remade_(std::move(remade)),
+        used_(used),
         batch_(batch),
         stream_(stream),
         reports_(stream),
@@ -335,6 +285,14 @@ class LayerTables : public RoundTables {
   int degree() const override { return 2; }
 
   void sum(Points points, PointChoice choice, const EqView* eq, size_t pairs, const Fr* challenge) override {
+    sums_ = points == Points::kSingle ? 1 : 2;
+    remade_sums_.clear();
+    if (remade_) {
+      if (challenge) bind_remade(2 * pairs, *challenge);
+      if (remade_->bound.size() < remade_->rounds) return sum_remade(points, choice, *eq, pairs);
+      hold(2 * pairs);
+      challenge = nullptr;
+    }
     with_source(challenge, [&](const auto& source) {
       if (points == Points::kSingle) {
         round<Points::kSingle, false>(source, choice, *eq, pairs, nullptr);
@@ -344,14 +302,15 @@ class LayerTables : public RoundTables {
         round<Points::kEndLeading, false>(source, choice, *eq, pairs, nullptr);
       }
     });
-    sums_ = points == Points::kSingle ? 1 : 2;
   }
 
   // Every parent that is not stored adds batch * 1 + 0 * 1.
   std::vector<Fr> collect(const SplitEq* eq, size_t pairs) override {
     const size_t active = std::min(pairs, used_);
     std::vector<Fr> sums(static_cast<size_t>(sums_), Fr::zero());
-    if (active > 0) {
+    if (!remade_sums_.empty()) {
+      sums = remade_sums_;
+    } else if (active > 0) {
       Mailbox::wait(stream_);
       std::copy_n(mailbox_.data(), sums_, sums.begin());
     }
@@ -360,6 +319,10 @@ class LayerTables : public RoundTables {
   }
 
   void bind(size_t half, const Fr& challenge) override {
+    if (remade_) {
+      bind_remade(half, challenge);
+      return hold(half);
+    }
     const size_t used = std::min(half, used_);
     std::shared_ptr<Layer> room = bound_room(used);
     with_source(&challenge, [&](const auto& source) {
@@ -371,6 +334,7 @@ class LayerTables : public RoundTables {
   }
 
   std::vector<Fr> finals() override {
+    if (remade_) hold(1);
     std::array<Fr, 4> values = layer_ ? layer_->first(stream_) : first_leaves(*leaves_, stream_);
     if (merged_ && used_ > 0) values[0] -= batch_ * values[2];
     return {values.begin(), values.end()};
@@ -398,6 +362,53 @@ class LayerTables : public RoundTables {
     if (room) adopt(std::move(room), used);
   }
 
+  void bind_remade(size_t half, const Fr& challenge) {
+    remade_->bound.push_back(challenge);
+    used_ = std::min(half, used_);
+  }
+
+  // What is left of the tables, of `size` parents, is few enough.
+  void hold(size_t size) {
+    used_ = std::min(size, used_);
+    layer_ = std::make_shared<Layer>(used_, stream_);
+    const size_t step = remade_->stretch(1);
+    for (size_t first = 0; first < used_; first += step) {
+      const size_t count = std::min(step, used_ - first);
+      remade_->make(first, count, size, 1, layer_->children().from(first));
+    }
+    leaves_->count_pass();
+    merged_ = !remade_->bound.empty();
+    remade_.reset();
+  }
+
+  void sum_remade(Points points, PointChoice choice, const EqView& eq, size_t pairs) {
+    const size_t active = std::min(pairs, used_);
+    const size_t step = remade_->stretch(2);
+    remade_sums_.assign(static_cast<size_t>(sums_), Fr::zero());
+    for (size_t first = 0; first < active; first += step) {
+      const size_t count = std::min(step, active - first);
+      const Layer room(2 * count, stream_);
+      remade_->make(first, count, pairs, 2, room.children());
+      const EqView own{eq.outer + first / kBlock, eq.inner, eq.inner_mask};
+      const auto add = [&](const auto& source) {
+        points == Points::kSingle ? sum_stretch<Points::kSingle>(source, choice, own, count)
+                                  : sum_stretch<Points::kEndLeading>(source, choice, own, count);
+      };
+      remade_->bound.empty() ? add(NodeSource<false>{room.children(), 2 * count, batch_})
+                             : add(NodeSource<true>{room.children(), 2 * count, batch_});
+      Mailbox::wait(stream_);
+      for (size_t k = 0; k < remade_sums_.size(); ++k) remade_sums_[k] += mailbox_.data()[k];
+    }
+    leaves_->count_pass();
+  }
+
+  template <Points kPoints, class Source>
+  void sum_stretch(const Source& source, PointChoice choice, const EqView& eq, size_t pairs) {
+    const LayerBody<Source, kPoints, false> body{source, {}, 2 * pairs, pairs, Fr::zero(), choice};
+    launch_round(body, &eq, pairs, reports_.to(mailbox_.data()), stream_);
+    count_field_mults(3 * pairs * body.kSums);
+  }
+
   // The bound tables overwrite the layer's own once it has been bound; the first binding leaves the tree
   // alone.
   std::shared_ptr<Layer> bound_room(size_t used) {
@@ -413,6 +424,8 @@ class LayerTables : public RoundTables {
 
   std::shared_ptr<Layer> layer_;
   std::shared_ptr<Leaves> leaves_;
+  std::optional<Remade> remade_;
+  std::vector<Fr> remade_sums_;
   size_t used_;
   Fr batch_;
   bool merged_ = false;
@@ -426,15 +439,16 @@ class LayerTables : public RoundTables {
 
 class Tree : public FractionTree {
  public:
-  Tree(std::vector<LeafRun> runs, int log_size, int stored_layers, Stream stream)
+  Tree(std::vector<LeafRun> runs, int log_size, const TreePlan& plan, Stream stream)
       : leaves_(std::make_shared<Leaves>(std::move(runs), stream)),
+        nodes_(std::make_shared<Nodes>(leaves_, log_size, stream)),
         log_size_(log_size),
-        stored_(stored_layers),
+        plan_(plan),
         stream_(stream),
         layers_(static_cast<size_t>(log_size) + 1) {
     std::array<Fr, 4> top;
     if (log_size_ > 1) {
-      build(1);
+      build();
       top = layers_[1]->first(stream_);
     } else {
       top = first_leaves(*leaves_, stream_);
@@ -455,39 +469,36 @@ class Tree : public FractionTree {
   }
 
  private:
-  // Makes the layer at `depth` from the nearest one below, or from the leaves; what is not to be stored lives
-  // until the next one is made.
-  void build(size_t depth) {
+  // The layers that are stored, from the deepest of them up.
+  void build() {
     const size_t deepest = layers_.size() - 2;
-    size_t from = depth;
-    while (from < deepest && !layers_[from]) ++from;
-    for (size_t d = from + 1; d-- > depth;) {
-      if (!layers_[d]) layers_[d] = d == deepest ? above_leaves() : above(*layers_[d + 1]);
-      if (d<deepest&& static_cast<int>(d) + 1> stored_) layers_[d + 1].reset();
+    const size_t stored =
+        std::clamp<size_t>(static_cast<size_t>(std::max(plan_.stored_layers, 1)), 1, deepest);
+    layers_[stored] = stored == deepest ? nodes_->above_leaves() : nodes_->in_chunks(stored, plan_.chunk);
+    for (size_t d = stored; d-- > 1;) layers_[d] = nodes_->above(*layers_[d + 1]);
+  }
+
+  // How a layer of 2^variables parents is proved that is not stored; null: leaves that are bound as they are
+  // read.
+  std::optional<Remade> remade(size_t depth, size_t variables, const Fr& batch) const {
+    const bool leaves = depth + 1 == layers_.size();
+    const size_t used = nodes_->used(depth);
+    const auto left = [&](size_t rounds) { return std::min(size_t{1} << (variables - rounds), used); };
+    size_t rounds = 0;
+    if (variables > 1 && (leaves || used > plan_.most || left(1) > plan_.most - used)) {
+      rounds = 1;
+      while (rounds + 1 < variables && left(rounds) > plan_.most) ++rounds;
     }
-  }
-  std::shared_ptr<Layer> above_leaves() {
-    const size_t nodes = (leaves_->size() + 1) / 2;
-    auto layer = std::make_shared<Layer>((nodes + 1) / 2, stream_);
-    launch(above_leaves_kernel, looping(above_leaves_kernel, layer->used()), stream_,
-           leaves_->view(Fr::zero(), nullptr), layer->used(), layer->children());
-    leaves_->count_pass();
-    count_field_mults(3 * nodes);
-    return layer;
-  }
-  std::shared_ptr<Layer> above(const Layer& below) {
-    auto layer = std::make_shared<Layer>((below.used() + 1) / 2, stream_);
-    launch(above_nodes_kernel, looping(above_nodes_kernel, layer->used()), stream_, below.children(),
-           below.used(), layer->used(), layer->children());
-    count_field_mults(3 * below.used());
-    return layer;
+    if (leaves && rounds < 2) return std::nullopt;
+    return Remade{nodes_, depth, rounds, plan_.chunk, batch, stream_, {}};
   }
 
   std::optional<Fr> claim(const std::vector<Fr>& point, const Fr& batch) const;
 
   std::shared_ptr<Leaves> leaves_;
+  std::shared_ptr<Nodes> nodes_;
   int log_size_;
-  int stored_;
+  TreePlan plan_;
   Stream stream_;
   std::vector<std::shared_ptr<Layer>> layers_;  // [depth], 0 < depth < log_size
   std::pair<Fr, Fr> root_;
@@ -530,22 +541,20 @@ std::optional<Fr> Tree::claim(const std::vector<Fr>& point, const Fr& batch) con
 
 std::unique_ptr<Prover> Tree::layer(std::vector<Fr> point, const Fr& batch) {
   const size_t children = point.size() + 1;
-  std::shared_ptr<Layer> nodes;
-  if (children < static_cast<size_t>(log_size_)) {
-    build(children);
-    nodes = std::move(layers_[children]);  // proved once: its memory is free when it is bound
-    layers_[children].reset();
-  }
-  auto tables = std::make_unique<LayerTables>(std::move(nodes), leaves_, batch, stream_);
+  // Proved once: its memory is free when it is bound.
+  std::shared_ptr<Layer> nodes = std::exchange(layers_[children], nullptr);
+  std::optional<Remade> again = nodes ? std::nullopt : remade(children, point.size(), batch);
+  auto tables = std::make_unique<LayerTables>(std::move(nodes), leaves_, std::move(again),
+                                              nodes_->used(children), batch, stream_);
   const std::optional<Fr> known = claim(point, batch);
   return std::make_unique<LayerState>(std::move(tables), std::move(point), known, *this, stream_);
 }
 
 }  // namespace
 
-std::unique_ptr<FractionTree> fraction_tree(std::vector<LeafRun> runs, int log_size, int stored_layers,
+std::unique_ptr<FractionTree> fraction_tree(std::vector<LeafRun> runs, int log_size, const TreePlan& plan,
                                             Stream stream) {
-  return std::make_unique<Tree>(std::move(runs), log_size, stored_layers, stream);
+  return std::make_unique<Tree>(std::move(runs), log_size, plan, stream);
 }
 
 }  // namespace zkcore::cuda

@@ -1,0 +1,92 @@
+"""What a prover with little memory plans to hold: of a fraction tree, of an opening, of a whole system."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.unit.same_proofs import small
+from zkcore.commitment import columns
+from zkcore.errors import OutOfMemory
+from zkcore.field import native
+from zkcore.field.room import ENTRY_BYTES, GRAIN, Tree, TreePlan
+from zkcore.graph import footprint
+from zkcore.testing.torch_kernels import TorchKernels
+
+GIB = 1 << 30
+LARGE = Tree(870_990_000, 30)  # two layers of LLaMA-2-13B at 2,048 tokens
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 2, 3, 11, 16, 1000])
+def test_the_parents_of_a_layer_are_those_above_used_nodes(leaves: int) -> None:
+    tree, nodes = Tree(leaves, 10), leaves
+    for depth in range(10, 0, -1):
+        assert tree.used(depth) == (nodes + 1) // 2
+        nodes = (nodes + 1) // 2
+
+
+def test_without_a_limit_all_is_stored() -> None:
+    assert LARGE.plan(None) == TreePlan(30)
+    assert LARGE.peak(TreePlan(30)) > 50 * GIB
+
+
+@pytest.mark.parametrize("gib", [0.25, 1, 2.5, 5, 10, 20, 40, 60])
+@pytest.mark.parametrize("tree", [LARGE, Tree(1 << 29, 29), Tree((1 << 28) + 1, 29), Tree(3, 2), Tree(1, 0)], ids=str)
+def test_a_tree_takes_no_more_than_its_room(tree: Tree, gib: float) -> None:
+    room = int(gib * GIB)
+    plan = tree.plan(room)
+    assert tree.peak(plan) <= room
+    assert tree.least() <= max(room, tree.peak(tree.plan(None)))
+
+
+def test_less_room_is_fewer_layers() -> None:
+    stored = [LARGE.plan(gib * GIB).stored for gib in range(1, 80)]
+    assert stored == sorted(stored)
+    assert (stored[0], stored[-1]) == (23, 29)
+
+
+def test_there_is_a_least() -> None:
+    least = LARGE.least()
+    assert GIB // 16 < least < GIB // 4
+    assert LARGE.peak(LARGE.plan(least // 8)) > least // 8
+
+
+def test_a_small_tree_is_made_in_one_stretch() -> None:
+    tree = Tree(64, 6)
+    assert tree.peak(tree.plan(1 << 20)) == tree.peak(TreePlan(6)) == (1 + 2 + 4 + 8 + 16) * ENTRY_BYTES
+    assert tree.used(6) < GRAIN
+
+
+@pytest.mark.parametrize("points", [1, 7, 512])
+@pytest.mark.parametrize("room", [1 << 20, 1 << 30, 10 << 30, 100 << 30])
+def test_what_is_opened_takes_half_of_the_room(points: int, room: int) -> None:
+    entries = points << 20
+    rounds = columns.rounds_again(entries, 20, room)
+    held = (entries * columns.ENTRY_BYTES >> rounds) * 3 // 2
+    assert held <= room // columns.SHARE or rounds == 19
+    assert rounds == 0 or 2 * held > room // columns.SHARE
+    assert columns.rounds_again(entries, 20, None) == 0
+
+
+def test_a_limit_that_cannot_be_kept_is_an_error_at_once() -> None:
+    model, strategy, argument = small("trees")
+    system, _ = model.prepare(strategy, model.answer((3, 1, 4, 1, 5)), argument.virtual_outputs)
+    needed = footprint.least(system) + footprint.passing(system)
+    assert 0 < footprint.passing(system) < needed
+    assert footprint.given_room(system, TorchKernels(limit=needed + 5), 0) == 5
+    with pytest.raises(OutOfMemory, match=r"memory_limit: at least 1 GiB more are needed.*tree_layers"):
+        footprint.given_room(system, TorchKernels(limit=needed - 1), 0)
+    with pytest.raises(OutOfMemory, match="at least 3 GiB more"):
+        footprint.given_room(system, TorchKernels(limit=needed), 3 * GIB)
+    for kernels in (native.load(), TorchKernels()):
+        assert footprint.given_room(system, kernels, 0) is None
+
+
+def test_random_trees_keep_to_their_room() -> None:
+    rng = random.Random(1)
+    for _ in range(300):
+        log_size = rng.randrange(1, 31)
+        tree = Tree(rng.randrange(1, (1 << log_size) + 1), log_size)
+        room = rng.randrange(4, 999) * GIB // 16
+        assert tree.peak(tree.plan(room)) <= room
