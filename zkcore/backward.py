@@ -62,7 +62,7 @@ class Driver:
         layers = layers_in(system.tensors)
         self._stage(t, "commit")
         tensors = system.of_kind("committed")
-        wanted = [Wanted(f"commit {x.name}", x.shape, partial(_array, session, x.name)) for x in tensors]
+        wanted = [Wanted(f"commit {x.name}", x.shape, partial(_array, witness, x.name)) for x in tensors]
         for k, (tensor, made) in enumerate(zip(tensors, self.scheme.commit_all(t, wanted), strict=True)):
             self.progress("commit", layer(tensor.name, layers), k, len(tensors))
             self._keep(tensor.name, made)
@@ -147,8 +147,11 @@ class Driver:
         return {group: found for group, found in openings.items() if found}
 
 
-def _array(session: Session, name: str) -> Array:
-    return session.data().array(name)
+def _array(witness: Witness | None, name: str) -> Array:
+    """The prover's. Commitments keep this, and must not keep the session, which keeps them."""
+    if witness is None:
+        raise TypeError("only the prover has a witness")
+    return witness.array(name)
 
 
 def _reduce(session: Session, relation: Relation, claims: Sequence[Claim]) -> None:

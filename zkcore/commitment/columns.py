@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from zkcore.field.kernels import MODULUS, Column, FieldArray, Kernels, Limited, Sumcheck
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Kernels, Sumcheck
+from zkcore.field.room import left
 from zkcore.polynomial.point import Point, eq
 
 ENTRY_BYTES = 64  # of a vector and its eq table
@@ -18,7 +19,7 @@ AT_ONCE = 8  # points whose tables are made together where they are made again
 Make = Callable[[Point], FieldArray]
 
 
-class Again(Mapping[Point, FieldArray]):
+class Unheld(Mapping[Point, FieldArray]):
     """Vectors by point, [2^len(point), 4], made whenever they are asked for. `rounds`: in which they are."""
 
     def __init__(self, points: Sequence[Point], make: Make, rounds: int) -> None:
@@ -38,9 +39,9 @@ class Again(Mapping[Point, FieldArray]):
 
 def vectors(k: Kernels, points: Sequence[Point], make: Make) -> Mapping[Point, FieldArray]:
     """Held, if they and all that is made of them fit."""
-    variables, room = len(points[0]), k.room() if isinstance(k, Limited) else None
-    rounds = rounds_again(len(points) << variables, variables, room)
-    return Again(points, make, rounds) if rounds else {p: make(p) for p in points}
+    variables = len(points[0])
+    rounds = rounds_again(len(points) << variables, variables, left(k))
+    return Unheld(points, make, rounds) if rounds else {p: make(p) for p in points}
 
 
 def rounds_again(entries: int, variables: int, room: int | None) -> int:
@@ -54,14 +55,14 @@ def rounds_again(entries: int, variables: int, room: int | None) -> int:
 def weigh(k: Kernels, own: Mapping[Point, FieldArray], weights: Mapping[Point, int], size: int) -> FieldArray:
     """[size, 4]: sum of weight * vector, a few at a time."""
     total, points = list[tuple[int, FieldArray]](), list(own)
-    for some in _some(points) if isinstance(own, Again) else [points]:
+    for some in _some(points) if isinstance(own, Unheld) else [points]:
         total = [(1, k.combine([*total, *((weights[p], own[p]) for p in some)], 0, size))]
     return total[0][1]
 
 
 def sumcheck(k: Kernels, own: Mapping[Point, FieldArray]) -> Sumcheck:
     """Claims at one point share an eq table."""
-    return _MadeAgain(k, own) if isinstance(own, Again) else _sumcheck(k, _tables(k, list(own), own, ()))
+    return _MadeAgain(k, own) if isinstance(own, Unheld) else _sumcheck(k, _tables(k, list(own), own, ()))
 
 
 def _sumcheck(k: Kernels, tables: Sequence[Column]) -> Sumcheck:
@@ -88,7 +89,7 @@ def _eq_table(k: Kernels, point: Point, bound: Sequence[int]) -> FieldArray:
 class _MadeAgain:
     """Implements Sumcheck."""
 
-    def __init__(self, k: Kernels, own: Again) -> None:
+    def __init__(self, k: Kernels, own: Unheld) -> None:
         self._k, self._own = k, own
         self._bound: list[int] = []
         self._held: Sumcheck | None = None

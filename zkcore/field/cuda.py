@@ -24,7 +24,7 @@ from zkcore.field.cuda_sums import SubsetSums
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_field import _pack, _reduced
-from zkcore.field.room import Tree, TreePlan
+from zkcore.field.room import Tree, TreePlan, left
 from zkcore.field.space import Space
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = "torch.Tensor"
 Data: TypeAlias = Any  # a tensor or a numpy array
 
-SPARE = 32  # this part of a limit is for small things
 _TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
 
 
@@ -62,7 +61,7 @@ class CudaKernels:
         self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
         self.tree_room = tree_room
-        self.limit: int | None = None
+        self._limit: int | None = None
         self._host = NativeKernels()
         self._moved = 0
         self._staging = Staging(torch, self.device)
@@ -79,10 +78,10 @@ class CudaKernels:
 
     def plan_with(self, limit: int | None) -> None:
         """Bytes of the device for all tensors together, None for all that it has: torch's allocator takes no more, and
-        grows its segments instead of keeping unused ones. Verbs that can do with less memory ask for `room`."""
-        if limit == self.limit:
+        grows its segments instead of keeping unused ones. What can do with less memory asks how much is left."""
+        if limit == self._limit:
             return
-        self.limit = limit
+        self._limit = limit
         _engine.cuda.plan_with(limit or 0)
         cuda, has = self.torch.cuda, self.memory()
         cuda.empty_cache()
@@ -93,11 +92,12 @@ class CudaKernels:
         """Bytes that the device has."""
         return int(self.torch.cuda.get_device_properties(self.device).total_memory)
 
-    def room(self) -> int | None:
-        """Bytes of a limit that are not taken, but for a little that nobody plans; None without a limit."""
-        if self.limit is None:
-            return None
-        return max(0, self.limit - self.limit // SPARE - int(self.torch.cuda.memory_allocated(self.device)))
+    @property
+    def limit(self) -> int | None:
+        return self._limit
+
+    def taken(self) -> int:
+        return int(self.torch.cuda.memory_allocated(self.device))
 
     def stream(self) -> int:
         return int(self._raw._cuda_getCurrentRawStream(self.device.index))
@@ -243,7 +243,7 @@ class CudaKernels:
 
     def tree_plan(self, tree: Tree) -> TreePlan:
         """Raises OutOfMemory if the tree does not fit beside what is there already."""
-        room = self.room()
+        room = left(self)
         plan = tree.plan(self.tree_room if room is None else room)
         if room is not None and tree.peak(plan) > room:
             raise OutOfMemory(

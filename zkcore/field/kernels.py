@@ -204,10 +204,13 @@ class SumsEq(Protocol):
 
 @runtime_checkable
 class Limited(Protocol):
-    """Kernels of a device of which not all memory may be taken."""
+    """Kernels of a device of which not all memory may be taken: `limit` bytes, None for all."""
 
-    def room(self) -> int | None:
-        """Bytes that may still be taken; None: there is no limit."""
+    @property
+    def limit(self) -> int | None: ...
+
+    def taken(self) -> int:
+        """Bytes."""
         ...
 
 

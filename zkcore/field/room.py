@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zkcore.field.kernels import Limited
+
 ENTRY_BYTES = 128
 GRAIN = 256  # entries: stretches are multiples
 LEAST, MOST = 1 << 12, 1 << 23  # entries of a stretch and of what it takes to make it
+SPARE = 32  # this part of a limit is for small things
 CHUNKS = 8  # a stretch takes an eighth of the room
 ALL = 1 << 62
+
+
+def left(kernels: object, limit: int | None = None) -> int | None:
+    """Bytes of a limit, the kernels' own if none is given, that are not taken, but for a little that nobody plans. None
+    if they have none."""
+    if not isinstance(kernels, Limited) or kernels.limit is None:
+        return None
+    limit = limit or kernels.limit
+    return max(0, limit - limit // SPARE - kernels.taken())
 
 
 @dataclass(frozen=True)

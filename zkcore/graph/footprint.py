@@ -5,9 +5,11 @@ may differ, and where they do, a stage that finds too little says so."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from math import prod
 
 from zkcore.errors import OutOfMemory
+from zkcore.field import room
 from zkcore.field.kernels import Kernels, Limited
 from zkcore.field.room import Tree
 from zkcore.graph.system import System
@@ -26,18 +28,22 @@ GIB = 1 << 30
 def given_room(system: System, kernels: Kernels, memory: int | None) -> int | None:
     """Bytes of a limit for what lies on the host and may stay there, weights above all; None without a limit. `memory`:
     for derived tensors. Raises OutOfMemory if the limit cannot be kept."""
-    room = kernels.room() if isinstance(kernels, Limited) else None
-    if room is None or memory is None:
+    if not isinstance(kernels, Limited) or kernels.limit is None or memory is None:
         return None
-    needed = least(system)
-    more = needed + max(memory, passing(system)) - room
-    if more > 0:
-        raise OutOfMemory(
-            f"memory_limit: at least {-(-more // GIB)} GiB more are needed: {needed / GIB:.1f} GiB for what is proved, "
-            f"{max(memory, passing(system)) / GIB:.1f} for derived tensors, and {room / GIB:.1f} are left. What helps: "
-            "fewer tokens, or to commit again with a greater `memory_limit` or a smaller `strategy.tree_layers`"
-        )
-    return -more
+    limit, taken = kernels.limit, kernels.taken()
+    needed, derived = least(system), passing(system)
+
+    def rest(whole: int) -> int:
+        return (room.left(kernels, whole) or 0) - needed - max(memory * whole // limit, derived)
+
+    if (over := rest(limit)) >= 0:
+        return over
+    enough = next(gib for gib in count(limit // GIB + 1) if rest(gib * GIB) >= 0)
+    raise OutOfMemory(
+        f"memory_limit: {limit // GIB} GiB do not suffice for this, {enough} would: about {needed / GIB:.1f} for what "
+        f"is proved and {derived / GIB:.1f} or more for what is derived, beside {taken / GIB:.1f} that are taken. "
+        "What helps: fewer tokens; or commit again with a greater `memory_limit` or a smaller `strategy.tree_layers`"
+    )
 
 
 def least(system: System) -> int:

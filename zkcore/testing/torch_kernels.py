@@ -53,14 +53,14 @@ class _Sums:
 
 
 class TorchKernels:
-    """Implements Kernels. `limit`: bytes that are left, however much is taken."""
+    """Implements Kernels, and Limited: nothing that is taken counts."""
 
     def __init__(self, host: NativeKernels | None = None, limit: int | None = None) -> None:
         self.space = HeldSpace(torch.device("cpu"))
-        self._host, self._limit = host or NativeKernels(), limit
+        self._host, self.limit = host or NativeKernels(), limit
 
-    def room(self) -> int | None:
-        return self._limit
+    def taken(self) -> int:
+        return 0
 
     def _in(self, array: Any) -> Any:
         if not isinstance(array, Held):
