@@ -7,7 +7,9 @@ import torch
 
 from tests.unit.same_proofs import KINDS as MODELS
 from tests.unit.same_proofs import small
-from zkcore.field import cuda, devices, native
+from zkcore.commitment import columns
+from zkcore.field import cuda, cuda_staging, devices, native
+from zkcore.field.room import TreePlan
 from zkcore.models import passes
 from zkcore.testing import same_bytes
 from zkcore.testing.small_models import SmallLlama
@@ -23,6 +25,50 @@ def test_the_same_bytes_as_on_the_cpu(kind: str) -> None:
     on_gpu = same_bytes.prove(devices.choose("cuda").kernels, system, given, argument)
     assert on_gpu == same_bytes.prove(native.load(), system, given, argument)
     same_bytes.verify(native.load(), system, on_gpu, argument)
+
+
+@pytest.mark.parametrize("kind", ["trees", "folding"])
+def test_the_same_bytes_within_a_limit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a tree but its first layer is stored, and what is opened is made again in every round."""
+    kernels, again = devices.choose("cuda", 1).kernels, list[int]()
+    made_again = columns._MadeAgain
+    monkeypatch.setattr(kernels, "tree_plan", lambda tree: TreePlan(1, 4, 1))
+    monkeypatch.setattr(columns, "left", lambda k: 1)
+    monkeypatch.setattr(columns, "_MadeAgain", lambda k, own: again.append(own.rounds) or made_again(k, own))
+    model, strategy, argument = small(kind)
+    system, given = model.prepare(strategy, model.answer((3, 1, 4, 1, 5)), argument.virtual_outputs)
+    try:
+        on_gpu = same_bytes.prove(kernels, system, given, argument)
+    finally:
+        devices.choose("cuda")
+    assert on_gpu == same_bytes.prove(native.load(), system, given, argument)
+    assert max(again) > 1
+
+
+def test_a_limit_bounds_what_is_allocated() -> None:
+    kernels = cuda.load()
+    try:
+        kernels.plan_with(1 << 30)
+        with pytest.raises(torch.OutOfMemoryError):
+            kernels.empty(1 << 25, 4)
+        kernels.empty(1 << 24, 4)
+    finally:
+        kernels.plan_with(None)
+    kernels.empty(1 << 25, 4)
+
+
+@pytest.mark.parametrize(
+    "cells", [cuda_staging.WORTHWHILE // 2 - 1, cuda_staging.BUFFER, 3 * cuda_staging.BUFFER // 2 + 5]
+)
+def test_large_tensors_arrive_whole(cells: int) -> None:
+    """Through two buffers, of int16: below what is worthwhile, two pieces, and four."""
+    kernels = cuda.load()
+    values = torch.arange(cells, dtype=torch.int32).to(torch.int16)
+    before = kernels.counters()["transfer_bytes"]
+    moved = kernels.to_device(values)
+    assert torch.equal(moved.cpu(), values)
+    assert torch.equal(kernels.to_device(values.numpy()).cpu(), values)
+    assert kernels.counters()["transfer_bytes"] == before + 4 * cells
 
 
 @pytest.mark.parametrize("attention", ["attention", "zkattn"])
