@@ -61,15 +61,22 @@ def test_a_small_tree_is_made_in_one_stretch() -> None:
     assert tree.used(6) < GRAIN
 
 
-@pytest.mark.parametrize("points", [1, 7, 512])
-@pytest.mark.parametrize("room", [1 << 20, 1 << 30, 10 << 30, 100 << 30])
-def test_what_is_opened_takes_half_of_the_room(points: int, room: int) -> None:
-    entries = points << 20
-    rounds = columns.rounds_again(entries, 20, room)
-    held = (entries * columns.ENTRY_BYTES >> rounds) * 3 // 2
-    assert held <= room // columns.SHARE or rounds == 19
-    assert rounds == 0 or 2 * held > room // columns.SHARE
-    assert columns.rounds_again(entries, 20, None) == 0
+@pytest.mark.parametrize(
+    ("points", "room", "rounds", "vectors"),
+    [
+        (512, None, 0, True),
+        (512, 50, 0, True),  # tables of 32 GiB, and as much again as half of them
+        (512, 49, 1, True),
+        (512, 26, 1, True),
+        (512, 25, 2, True),
+        (512, 17, 2, False),
+        (512, 2, 6, False),
+        (512, 1, 19, False),  # less than there must be beside: as little as can be
+        (7, 2, 0, True),
+    ],
+)
+def test_what_is_held_of_an_opening(points: int, room: int | None, rounds: int, vectors: bool) -> None:
+    assert columns.plan(points, 20, room and room * GIB) == columns.Plan(rounds, vectors)
 
 
 def test_a_limit_that_cannot_be_kept_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

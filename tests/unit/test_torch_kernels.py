@@ -51,15 +51,16 @@ def test_the_same_proof_however_little_is_kept(kind: str, monkeypatch: pytest.Mo
     committed = {n: a for n, a in given.items() if system.tensors[n].kind != "virtual"}
     assert len(committed) < len(given)
     roomy = same_bytes.prove(native.load(), system, given, argument)
-    again: list[int] = []
-    monkeypatch.setattr(columns, "_MadeAgain", lambda k, own: again.append(own.rounds) or made_again(k, own))
+    again: list[columns.Plan] = []
+    monkeypatch.setattr(columns, "_MadeAgain", lambda k, own: again.append(own.plan) or made_again(k, own))
     for kernels in (native.load(), TorchKernels()):
         assert same_bytes.prove(kernels, system, committed, argument, memory=0) == roomy
     assert not again
-    for limit in (1, 1 << 14):
-        kernels = TorchKernels(limit=limit)
-        assert same_bytes.prove(kernels, system, committed, argument, memory=0) == roomy
-    assert max(again) > 1
+    for planned in (columns.Plan(1, True), columns.Plan(3, True), columns.Plan(2, False), columns.Plan(4, False)):
+        again.clear()
+        monkeypatch.setattr(columns, "plan", lambda points, variables, room, planned=planned: planned)
+        assert same_bytes.prove(TorchKernels(), system, committed, argument, memory=0) == roomy
+        assert set(again) == {planned}
 
 
 def test_arrays_of_a_device_do_not_become_numpy_by_themselves() -> None:

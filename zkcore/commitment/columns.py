@@ -1,29 +1,50 @@
 """The prover's side of moving claims to one column point: sum over points of <vector, eq(point, .)>.
 
 The vectors are as wide as a row, and so are the eq tables: 64 MiB a point for rows of 2^20 entries. Where memory is
-limited they are made again for each of the first rounds, a few at a time, until those bound so far may be held.
+limited the eq tables are made again for each of the first rounds, a few at a time, until those bound so far may be
+held; and so are the vectors, where not even they fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from zkcore.field.kernels import MODULUS, Column, FieldArray, Kernels, Sumcheck
 from zkcore.field.room import left
 from zkcore.polynomial.point import Point, eq
 
-ENTRY_BYTES = 64  # of a vector and its eq table
-SHARE = 2  # half of the room is for what is held; it is half as much again while it is first bound
+ENTRY_BYTES = 32  # of a vector or of an eq table
 AT_ONCE = 8  # points whose tables are made together where they are made again
+BESIDE = 40  # vectors that there must be room for beside what is held: those points' tables, and what is folded
 
 Make = Callable[[Point], FieldArray]
 
 
-class Unheld(Mapping[Point, FieldArray]):
-    """Vectors by point, [2^len(point), 4], made whenever they are asked for. `rounds`: in which they are."""
+@dataclass(frozen=True)
+class Plan:
+    """`rounds`: in which tables are made again. `vectors`: are they held, and the eq tables alone made again?"""
 
-    def __init__(self, points: Sequence[Point], make: Make, rounds: int) -> None:
-        self._points, self._make, self.rounds = dict.fromkeys(points), make, rounds
+    rounds: int
+    vectors: bool
+
+
+def plan(points: int, variables: int, room: int | None) -> Plan:
+    """For so many bytes. When tables are held they are bound to others, half as large, first."""
+    if room is None:
+        return Plan(0, True)
+    one = ENTRY_BYTES << variables
+    room, rounds = room - BESIDE * one, 0
+    while rounds + 1 < variables and 3 * points * one >> rounds > room:
+        rounds += 1
+    return Plan(rounds, points * one <= room)
+
+
+class Unheld(Mapping[Point, FieldArray]):
+    """Vectors by point, [2^len(point), 4], made whenever they are asked for."""
+
+    def __init__(self, points: Sequence[Point], make: Make, planned: Plan) -> None:
+        self._points, self._make, self.plan = dict.fromkeys(points), make, planned
 
     def __getitem__(self, point: Point) -> FieldArray:
         if point not in self._points:
@@ -39,17 +60,8 @@ class Unheld(Mapping[Point, FieldArray]):
 
 def vectors(k: Kernels, points: Sequence[Point], make: Make) -> Mapping[Point, FieldArray]:
     """Held, if they and all that is made of them fit."""
-    variables = len(points[0])
-    rounds = rounds_again(len(points) << variables, variables, left(k))
-    return Unheld(points, make, rounds) if rounds else {p: make(p) for p in points}
-
-
-def rounds_again(entries: int, variables: int, room: int | None) -> int:
-    """In how many rounds tables of so many entries, of all points, are made again, for so many bytes."""
-    rounds = 0
-    while room is not None and rounds + 1 < variables and 3 * (entries * ENTRY_BYTES >> rounds) // 2 > room // SHARE:
-        rounds += 1
-    return rounds
+    planned = plan(len(points), len(points[0]), left(k))
+    return Unheld(points, make, planned) if planned.rounds else {p: make(p) for p in points}
 
 
 def weigh(k: Kernels, own: Mapping[Point, FieldArray], weights: Mapping[Point, int], size: int) -> FieldArray:
@@ -74,16 +86,16 @@ def _some(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
 
 
 def _tables(k: Kernels, points: Sequence[Point], own: Mapping[Point, FieldArray], bound: Sequence[int]) -> list[Column]:
-    """Vector and eq table of each point, their first variables bound."""
-    return [t for p in points for t in (_bind(k, own[p], bound), _eq_table(k, p, bound))]
-
-
-def _bind(k: Kernels, vector: FieldArray, bound: Sequence[int]) -> FieldArray:
-    return k.contract(vector, 1, len(vector) >> len(bound), k.eq_table(bound)) if bound else vector
+    """Each point's vector, bound already, and its eq table, whose first variables are bound."""
+    return [t for p in points for t in (own[p], _eq_table(k, p, bound))]
 
 
 def _eq_table(k: Kernels, point: Point, bound: Sequence[int]) -> FieldArray:
     return k.eq_table(point[len(bound) :], eq(point[: len(bound)], tuple(bound)))
+
+
+def _bind(k: Kernels, vector: FieldArray, bound: Sequence[int]) -> FieldArray:
+    return k.contract(vector, 1, len(vector) >> len(bound), k.eq_table(bound)) if bound else vector
 
 
 class _MadeAgain:
@@ -92,6 +104,7 @@ class _MadeAgain:
     def __init__(self, k: Kernels, own: Unheld) -> None:
         self._k, self._own = k, own
         self._bound: list[int] = []
+        self._vectors = {p: own[p] for p in own} if own.plan.vectors else None  # bound so far
         self._held: Sumcheck | None = None
 
     def round(self) -> list[int]:
@@ -99,7 +112,7 @@ class _MadeAgain:
             return self._held.round()
         total = [0, 0]
         for some in _some(list(self._own)):
-            found = _sumcheck(self._k, _tables(self._k, some, self._own, self._bound)).round()
+            found = _sumcheck(self._k, self._tables(some)).round()
             total = [(a + b) % MODULUS for a, b in zip(total, found, strict=True)]
         return total
 
@@ -108,8 +121,16 @@ class _MadeAgain:
             self._held.bind(challenge)
             return
         self._bound.append(challenge)
-        if len(self._bound) == self._own.rounds:
-            self._held = _sumcheck(self._k, _tables(self._k, list(self._own), self._own, self._bound))
+        if self._vectors is not None:
+            for p, vector in self._vectors.items():
+                self._vectors[p] = _bind(self._k, vector, [challenge])
+        if len(self._bound) == self._own.plan.rounds:
+            self._held = _sumcheck(self._k, self._tables(list(self._own)))
+            self._vectors = None
+
+    def _tables(self, points: Sequence[Point]) -> list[Column]:
+        own = self._vectors or {p: _bind(self._k, self._own[p], self._bound) for p in points}
+        return _tables(self._k, points, own, self._bound)
 
     def finals(self) -> list[int]:
         if self._held is None:
