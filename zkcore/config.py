@@ -132,8 +132,8 @@ class CalibrationConfig(Strict):
 
 
 class Config(Strict):
-    """device: where proofs are made. memory_limit: GiB of its memory that a prover plans with, null for all; the less,
-    the more is computed twice."""
+    """device: where proofs are made. memory_limit: GiB of a GPU's memory that a prover takes, null for all; the less,
+    the more is computed twice. On a CPU, a tenth of it is for derived tensors, and nothing else is bounded."""
 
     version: int = Field(default=1, ge=1, le=1)
     plugins: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ class Chosen:
 
 def choose(wanted: Wanted, memory_limit: int | None = None) -> Chosen:
     """auto: a GPU if there is one. Without a usable one, the CPU, and the reason if a GPU could have been expected.
-    `memory_limit`: GiB of the device's memory, or of the host's; where it is scarce, less is kept and more computed."""
+    `memory_limit`: GiB of a GPU's memory, of which no more is taken; of the host's, for virtual tensors a share."""
     if wanted == "cpu" or (wanted == "auto" and not hasattr(_engine, "cuda")):
         return _host(memory_limit)
     from zkcore.field import cuda
