@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zkcore.public import PublicFile
     from zkcore.setup import Setup
     from zkcore.verifier import Accepted as Judged
-    from zkcore.verifier import Expected
+    from zkcore.verifier import Expected, Named
 
 
 def cache_dir() -> Path:
@@ -163,14 +163,14 @@ def _verified(
     from zkcore import public
 
     reporter.stage("read")
-    answers = [files.read(Path(p), "proof", files.MAX_PROOF) for p in proofs]
+    answers = [(str(p), files.read(Path(p), "proof", files.MAX_PROOF)) for p in proofs]
     return check(public.load(Path(commitment)), answers, expected, settlement, reporter)
 
 
 def check(
-    model: PublicFile, answers: Sequence[bytes], expected: Expected, settlement: Path | None, reporter: Reporter
+    model: PublicFile, answers: Sequence[Named], expected: Expected, settlement: Path | None, reporter: Reporter
 ) -> list[Accepted]:
-    """Of files that are read already."""
+    """Of files that are read already: their names and contents."""
     from zkcore import verifier
     from zkcore.settlement import judge
 

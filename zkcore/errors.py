@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class ZkcoreError(Exception):
-    """Base of all typed errors. Its text is meant for the person at the terminal."""
+    """Base of all typed errors. Its text is meant for the person at the terminal. `about`: which of several files."""
+
+    about = ""
+
+    def __str__(self) -> str:
+        return f"{self.about}: {super().__str__()}" if self.about else super().__str__()
 
 
 class UsageError(ZkcoreError):

@@ -4,6 +4,7 @@ and the engine by MemoryError (on a GPU, too), torch by two others."""
 from __future__ import annotations
 
 import errno
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,19 @@ def enough(advice: str) -> Iterator[None]:
         if (whose := exhausted(e)) is None:
             raise
         raise OutOfMemory(f"{whose} is exhausted ({_first_line(e)}). What helps: {advice}") from e
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Within, Python does not look for cycles of dead objects: in a verification, which keeps what it makes to the end,
+    it would walk through hundreds of thousands of live ones again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def exhausted(error: Exception) -> str | None:

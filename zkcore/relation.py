@@ -17,6 +17,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from zkcore.errors import GraphError
+
 Integers = NDArray[np.int64]
 Term = tuple[int, str, str]  # coefficient, tensor, its axes' letters
 
@@ -59,7 +61,10 @@ class Table:
 
     @cached_property
     def columns(self) -> list[Integers]:
-        return [np.ascontiguousarray(c, dtype=np.int64) for c in self.make()]
+        made = [np.ascontiguousarray(c, dtype=np.int64) for c in self.make()]
+        if not np.array_equal(made[0], np.arange(self.first, self.first + self.size)):
+            raise GraphError(f"table {self.name}: its first column must count from {self.first}, row by row")
+        return made
 
     @cached_property
     def digest(self) -> str:

@@ -83,7 +83,7 @@ def _verdict(
 ) -> tuple[list[StageTime], str, bool]:
     expected = verifier.Expected(nonce=bytes.fromhex(header["nonce"]))
     try:
-        [done] = api.check(model, [data], expected, settlement, report)
+        [done] = api.check(model, [("", data)], expected, settlement, report)
     except ProofRejected as e:
         return [], f"rejected: {e}", False
     return done.stages, "accepted", True

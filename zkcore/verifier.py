@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zkcore import proof as files
 from zkcore.backward import Work
-from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError
-from zkcore.models.family import Sequence
+from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError, ZkcoreError
+from zkcore.memory import uncollected
+from zkcore.models.family import Sequence as Tokens
 from zkcore.progress import Progress, silent, within
 from zkcore.public import PublicFile, building
 from zkcore.settlement import Entry, Settled
@@ -21,6 +22,7 @@ from zkcore.transcript.equations import Equations
 from zkcore.transcript.transcript import Toolbox, Transcript
 
 RANGES, EQUATIONS = "weight ranges", "equations"  # stages
+Named = tuple[str, bytes]  # a proof, and what to call it
 GIVEN = "accepted given a settled accumulator"
 
 
@@ -83,17 +85,26 @@ def verify(
 
 def verify_all(
     commitment: PublicFile,
-    proofs: Collection[bytes],
+    proofs: Sequence[Named],
     expected: Expected,
     cache_dir: Path | None,
     progress: Progress = silent,
     settled: Settled | None = None,
 ) -> list[Accepted]:
-    """As `verify`, for answers of one model: its ranges are checked once."""
-    certified = certify(commitment, cache_dir, progress) if len(proofs) > 1 else None
-    return [verify(commitment, p, expected, cache_dir, progress, settled=settled, certified=certified) for p in proofs]
+    """As `verify`, for answers of one model: its ranges are checked once. If there are several, what is raised says
+    which of them it is about."""
+    several = len(proofs) > 1
+    certified, out = certify(commitment, cache_dir, progress) if several else None, list[Accepted]()
+    for name, proof in proofs:
+        try:
+            out.append(verify(commitment, proof, expected, cache_dir, progress, settled=settled, certified=certified))
+        except ZkcoreError as e:
+            e.about = name if several else ""
+            raise
+    return out
 
 
+@uncollected()
 def examine(
     commitment: PublicFile,
     proof: bytes,
@@ -124,6 +135,7 @@ def examine(
     return Examined(statement, work, left)
 
 
+@uncollected()
 def certify(commitment: PublicFile, cache_dir: Path | None, progress: Progress = silent) -> Certified:
     """Check a model's ranges by themselves, for the answers to come; raises ProofRejected."""
     tools = _gathering(cache_dir)
@@ -160,7 +172,7 @@ def check_certificate(commitment: PublicFile, tools: Toolbox, progress: Progress
     return {what: sum(stage[what] for stage in stages) for what in stages[0]}
 
 
-def _sequence(header: dict[str, Any], commitment: PublicFile) -> Sequence:
+def _sequence(header: dict[str, Any], commitment: PublicFile) -> Tokens:
     """The header's tokens, within the model's bounds."""
     if set(header) != {"commitment_sha256", "prompt", "output", "nonce", "opening"}:
         raise ProofRejected("malformed proof file", "unknown or missing header keys")
@@ -176,10 +188,10 @@ def _sequence(header: dict[str, Any], commitment: PublicFile) -> Sequence:
             raise ProofRejected("token out of vocabulary", name)
     if len(prompt) + len(output) > a.max_positions:
         raise ProofRejected("sequence too long", f"the model has {a.max_positions} positions")
-    return Sequence((*prompt, *output), len(prompt))
+    return Tokens((*prompt, *output), len(prompt))
 
 
-def _expect(commitment: PublicFile, sequence: Sequence, header: dict[str, Any], expected: Expected) -> None:
+def _expect(commitment: PublicFile, sequence: Tokens, header: dict[str, Any], expected: Expected) -> None:
     if header["nonce"] != expected.nonce.hex():
         raise ProofRejected("wrong nonce")
     if (

@@ -25,7 +25,6 @@ namespace {
 using Address = uintptr_t;
 using PyColumn = std::tuple<Address, int, size_t>;
 using PyTerms = std::vector<std::pair<py::bytes, PyColumn>>;
-constexpr int kMaxDegree = 16;
 constexpr size_t kMaxVariables = 40;
 
 Column column(const PyColumn& c) {

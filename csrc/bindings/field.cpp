@@ -13,6 +13,7 @@
 #include "zkcore/field_counters.hpp"
 #include "zkcore/fraction_tree.hpp"
 #include "zkcore/multilinear.hpp"
+#include "zkcore/rounds.hpp"
 #include "zkcore/sumcheck.hpp"
 #include "zkcore/ternary.hpp"
 
@@ -23,7 +24,6 @@ namespace {
 
 using FieldArray = py::array_t<uint64_t>;
 constexpr size_t kMaxVariables = 40;
-constexpr int kMaxDegree = 16;
 
 // ---- arrays
 
@@ -297,6 +297,27 @@ void bind_prover(py::class_<P>& type) {
   type.def("round", &P::round).def("bind", &P::bind, py::arg("challenge")).def("finals", &P::finals);
 }
 
+// ---- a sumcheck's verifier
+
+py::tuple py_follow_rounds(const py::bytes& state, const std::tuple<py::bytes, py::bytes, py::bytes>& frames,
+                           const py::bytes& messages, size_t rounds, size_t pieces, int degree) {
+  if (degree < 1 || degree > kMaxDegree) fail("degree: expected 1 to " + std::to_string(kMaxDegree));
+  const auto& [before, message, challenge] = frames;
+  const std::string_view start = state, sent = messages;
+  Sha512::Digest digest;
+  if (start.size() != digest.size()) fail("state: expected 64 bytes");
+  const auto parts = static_cast<u128>(rounds) * pieces;  // 128 bits: arguments may be absurd
+  if (pieces == 0 || (parts == 0 ? !sent.empty() : sent.size() % parts != 0)) {
+    fail("messages: " + std::to_string(sent.size()) + " bytes are not rounds * pieces pieces of one size");
+  }
+  if (rounds > sent.size()) fail("messages: a round without a message");
+  std::copy(start.begin(), start.end(), digest.begin());
+  const std::vector<Fr> drawn = draw_rounds(digest, {before, message, challenge}, sent, rounds, pieces);
+  const std::vector<Fr> weights = fold_rounds(drawn, static_cast<size_t>(degree));
+  return py::make_tuple(py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size()),
+                        to_bytes(drawn), to_bytes(weights));
+}
+
 // ---- fraction tree
 
 using PyRun = std::tuple<py::array, py::bytes, PyTerms>;
@@ -369,6 +390,8 @@ void bind_field(py::module_& m) {
   m.def("multiply", &py_multiply, py::arg("a"), py::arg("b"));
   m.def("batch_inverse", &py_batch_inverse, py::arg("values"));
   m.def("scatter_add", &py_scatter_add, py::arg("index"), py::arg("values"), py::arg("size"));
+  m.def("follow_rounds", &py_follow_rounds, py::arg("state"), py::arg("frames"), py::arg("messages"),
+        py::arg("rounds"), py::arg("pieces"), py::arg("degree"));
   m.def("field_counters", &py_field_counters);
 
   py::class_<PySumcheck> sumcheck(m, "Sumcheck");

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.checkpoints import Place
+from zkcore import public, verifier
+from zkcore.errors import ProofRejected
 
 ROOT = Path(__file__).parents[2]
 VERIFY = """
@@ -171,6 +175,23 @@ def test_the_verifier_loads_neither_the_prover_nor_its_packages(modules: dict[st
         "cli",
     )
     assert [n for n in modules for o in ours if n == f"zkcore.{o}" or n.startswith(f"zkcore.{o}.")] == []
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_python_collects_as_before(collecting: bool, tiny: Place) -> None:
+    """A verification puts its collector off, whatever comes of it, and touches nothing for who has done so already."""
+    seen, before = list[bool](), gc.isenabled()
+    model, proof, found = public.load(tiny.public), tiny.proof.read_bytes(), list[bool]()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        for nonce in (tiny.nonce, b"another"):
+            with nullcontext() if nonce == tiny.nonce else pytest.raises(ProofRejected):
+                expected = verifier.Expected(nonce=nonce)
+                verifier.verify(model, proof, expected, None, lambda *a: seen.append(gc.isenabled()))
+            found.append(gc.isenabled())
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert found == [collecting] * 2 and seen and not any(seen)
 
 
 @pytest.mark.parametrize(

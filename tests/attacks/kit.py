@@ -415,6 +415,7 @@ def freeze_challenge(monkeypatch: pytest.MonkeyPatch, label: str, *values: int) 
         return values[(counts[self] - 1) % len(values)]
 
     monkeypatch.setattr(Sponge, "challenge", challenge)
+    monkeypatch.setattr(VerifierChannel, "ahead", False)  # every challenge is drawn by it
 
 
 # --- systems ---

@@ -172,6 +172,15 @@ def test_tables_of_one_name_but_other_contents() -> None:
         build.lookup("b", other, "i", [y["i"]])
 
 
+@pytest.mark.parametrize("rows", [[1, 2, 3, 4], [0, 1, 2], [0, 2, 1, 3], [0, 1, 2, 2], [0, 1, 2, 3, 4]])
+def test_tables_whose_first_column_does_not_count(rows: list[int]) -> None:
+    """The verifier evaluates it as consecutive integers."""
+    build, _, y = small()
+    table = Table("other", 4, ((0, 3),), lambda: [np.array(rows)])
+    with pytest.raises(GraphError, match="must count from 0"):
+        build.lookup("a", table, "i", [y["i"]])
+
+
 def test_defining_lookups_whose_index_is_not_committed() -> None:
     build, w, y = small()
     virtual = build.einsum("v", "i,i->i", w, y)

@@ -97,6 +97,24 @@ def test_answers_of_one_settlement_are_verified_together(both: Settled, capfd: p
         assert ("accepted" in capfd.readouterr().out) == (code == 0)
 
 
+def test_of_several_answers_the_one_that_fails_is_named(
+    clearly: Settled, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever it stands; of a single one there is no doubt."""
+    good, data = clearly.answers[0], clearly.answers[1].read_bytes()
+    bad, public_file = tmp_path / "bad.zkp", clearly.place.public
+    bad.write_bytes(flipped(data, len(data) - 1))
+    for proofs in ([good, bad], [bad, good], [good, good, bad]):
+        refused(lambda p=proofs: api.verify_together(p, public_file, clearly.settlement), ProofRejected, f"{bad}: ")  # type: ignore[misc]
+    error = refused(lambda: api.verify(bad, public_file, settlement=clearly.settlement), ProofRejected)
+    assert str(bad) not in str(error)
+    files = [str(good), str(bad), "--commitment", str(public_file), "--settlement", str(clearly.settlement)]
+    with pytest.raises(SystemExit) as done:
+        main(["--quiet", "verify", *files])
+    assert done.value.code == 1
+    assert f"rejected: {bad}: " in capfd.readouterr().err.replace("\n", "")
+
+
 def test_without_it_an_answer_is_not_accepted(both: Settled) -> None:
     error = refused(lambda: check(both), NotSettled, GIVEN, digest(both.answers[0].read_bytes()), seconds=5)
     assert str(error).startswith(GIVEN)

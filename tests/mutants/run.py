@@ -24,6 +24,7 @@ EQUATIONS, LARGE = "tests/attacks/test_equations.py", "tests/attacks/test_large_
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
 RANGES = "tests/attacks/test_range_trees.py"
 SOUNDNESS = "tests/unit/test_soundness.py"
+REPLAY, REFUSED = "tests/unit/test_replay.py", "tests/conformance/test_refusals.py"
 TRANSCRIPT, CLAIM = "tests/unit/test_transcript.py", "tests/unit/test_claim.py"
 INTERVALS, OPENED = "tests/conformance/test_exact_intervals.py", "tests/e2e/test_settlement.py"
 BOUND = "tests/e2e/test_statement_binding.py"
@@ -312,19 +313,37 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "round": mutant(
         "transcript/rounds",
-        'r = draw("round")',
-        'r = draw("round") and 7',
+        "r = draw(LABEL)",
+        "r = draw(LABEL) and 7",
         ATTACKS,
         "test_challenge and drawn and round",
     ),
     "round drawn early": Mutant(
         "zkcore/transcript/rounds.py",
         (
-            ("        first, *rest = send(", '        r = draw("round")\n        first, *rest = send('),
-            ('        r = draw("round")\n        if prover:', "        if prover:"),
+            ("        first, *rest = send(", "        r = draw(LABEL)\n        first, *rest = send("),
+            ("        r = draw(LABEL)\n        if prover:", "        if prover:"),
         ),
         ATTACKS,
         "drawn_in_time",
+    ),
+    "rounds ahead, unabsorbed": mutant(
+        "transcript/wire", "follow(kernels, label, data,", "follow(kernels, label, bytes(len(data)),", REPLAY, "same_as"
+    ),
+    "rounds ahead, state": mutant(
+        "transcript/sponge", "self.state, challenges, weights = kernels", "_, challenges, weights = kernels", REPLAY, ""
+    ),
+    "rounds ahead, frames": mutant(
+        "transcript/sponge", "_size(len(messages) // (rounds * pieces))", "_size(0)", REPLAY, "same_as"
+    ),
+    "rounds ahead, foreknown": mutant(
+        "field/native_field", "return state, _unpack(drawn)", "return state, [7] * rounds", REPLAY, "same_as"
+    ),
+    "rounds ahead, weights": mutant(
+        "transcript/values", "self._form([*weights[:-1], scale]", "self._form([*weights[:-1], 1]", REPLAY, "same_as"
+    ),
+    "rounds ahead, rows": mutant(
+        "transcript/blind", "self.position.extend(range(k, ", "self.position.extend(range(0, ", REPLAY, ""
     ),
     "merge batch": known("subprotocols/merge", "merge", 1),
     "opening batch": known("commitment/hyrax", "opening batch", 1),
@@ -486,6 +505,10 @@ MUTANTS: dict[str, Mutant] = {
         "transcript/inner_product", "unit_scalar -= e * c * instance.value", "pass", ATTACKS, "test_inner_product"
     ),
     "tensors' own generators": mutant("commitment/hyrax", "TENSOR, 1 <<", "MESSAGE, 1 <<", ATTACKS, "of_their_own"),
+    "a table's rows": mutant(
+        "relation", "if not np.array_equal(made[0], ", "if False and np.array_equal(made[0], ", REFUSED, "first_column"
+    ),
+    "which of several": mutant("verifier", "e.about = name", "e.about = str()", OPENED, "that_fails_is_named"),
     "dead messages": mutant("transcript/transcript", "if dead:", "if False:", TRANSCRIPT, "dead"),
     "seal": mutant("transcript/transcript", "        if self._finished:", "        if False:", TRANSCRIPT, "seals"),
     "prover's refusal": mutant("transcript/channel", "raise WitnessError(guard)", "return", TRANSCRIPT, "refuses"),

@@ -12,6 +12,7 @@ import pytest
 from zkcore.field.kernels import MODULUS
 from zkcore.polynomial.point import (
     box,
+    counting,
     eq,
     index_point,
     join,
@@ -62,6 +63,14 @@ def test_less_than(n: int, size: int) -> None:
     rng = random.Random(100 * n + size)
     for point in [random_point(rng, n), random_point(rng, n), *(index_point(i, n) for i in range(1 << n))]:
         assert less_than(point, size) == sum(weights(point)[:size]) % MODULUS
+
+
+@pytest.mark.parametrize(("n", "size"), SIZES)
+def test_counting(n: int, size: int) -> None:
+    rng = random.Random(size)
+    for _ in range(4):
+        point = random_point(rng, n)
+        assert counting(point, size) == sum(z * w for z, w in enumerate(weights(point)[:size])) % MODULUS
 
 
 @pytest.mark.parametrize(("n", "size"), SIZES)

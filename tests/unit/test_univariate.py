@@ -7,7 +7,7 @@ import random
 import pytest
 
 from zkcore.field.kernels import MODULUS
-from zkcore.polynomial.univariate import lagrange
+from zkcore.polynomial.univariate import lagrange, powers
 
 
 def evaluate(coefficients: list[int], x: int) -> int:
@@ -56,3 +56,9 @@ def test_one_more_degree_is_not_interpolated() -> None:
         x = rng.randrange(MODULUS)
         guess = sum(w * pow(i, degree + 1, MODULUS) for i, w in enumerate(lagrange(degree, x))) % MODULUS
         assert guess != pow(x, degree + 1, MODULUS)
+
+
+def test_powers() -> None:
+    for x in (0, 1, 5, MODULUS - 1, 1 << 200):
+        assert powers(x, 6) == [pow(x, k, MODULUS) for k in range(6)]
+    assert powers(7, 0) == []

@@ -49,8 +49,34 @@ def test_forward_on_what_the_prover_put_there_is_what_it_knows() -> None:
 def test_the_two_sides_build_the_same_tape() -> None:
     (mine, _), (yours, values) = grown(random.Random(2), 4, 20), grown(random.Random(2), 4, 20, known=False)
     assert all(v.number is None for v in values)
-    assert mine.nodes == yours.nodes
-    assert mine.slots == yours.slots
+    assert mine.forms == yours.forms
+    assert mine.slot_nodes == yours.slot_nodes
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_claim_that_is_followed_is_a_sum_over_new_slots(public: bool) -> None:
+    """The same form as if it were written down, over slots of the same numbers."""
+    rng, (tape, values) = random.Random(4), grown(random.Random(4), 3, 5)
+    claim, weights = 11 if public else values[-1], [rng.randrange(MODULUS) for _ in range(5)]
+    followed = tape.follow(claim, 4, weights)
+    slots = [Value(tape, node, None) for node in tape.slot_nodes[-4:]]
+    written = linear(list(zip(weights, [*slots, claim], strict=True)), tape)
+    assert tape.slots == 7
+    assert tape.backward([(followed.node, 1)]) == tape.backward([(written.node, 1)])
+    numbers = [rng.randrange(MODULUS) for _ in range(7)]
+    at = tape.forward(numbers, 1)
+    assert at[followed.node] == at[written.node]
+    tape.zeros.append(followed.node)
+    assert not set(tape.unread()) & {3, 4, 5, 6}
+
+
+def test_what_is_refused_of_a_claim_that_is_followed() -> None:
+    tape, other = Tape(), Tape()
+    with pytest.raises(TypeError, match="two transcripts"):
+        tape.follow(other.slot(1), 1, [1, 1])
+    for weights in ([], [1], [1, 1, 1]):
+        with pytest.raises(ValueError, match="a weight for each"):
+            tape.follow(5, 1, weights)
 
 
 def test_backward_of_nothing_is_nothing() -> None:

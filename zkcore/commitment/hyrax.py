@@ -16,6 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zkcore.commitment import columns
 from zkcore.commitment.deferred import Pending, Secret
 from zkcore.commitment.layout import Layout
@@ -26,9 +29,10 @@ from zkcore.field.space import narrow
 from zkcore.field.unmade import Again
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
+from zkcore.polynomial import univariate
 from zkcore.polynomial.point import Point, eq
 from zkcore.transcript import inner_product
-from zkcore.transcript.rounds import run_rounds, weighted
+from zkcore.transcript.rounds import weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
 from zkcore.transcript.wire import MESSAGE, POINT_BYTES, TENSOR, Combination, Rows
@@ -45,6 +49,15 @@ class _Reduced:
     point: Point
     value: Number
     secret: tuple[FieldArray, int] | None
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """An opening, and the points of rows and of their columns (the point's end) that its place comes to."""
+
+    opening: Opening
+    rows: Point
+    ends: Point
 
 
 class Hyrax:
@@ -129,34 +142,29 @@ class Hyrax:
 
     def _reduce(self, t: Transcript, openings: Sequence[Opening]) -> _Reduced:
         """Move all claims to one column point: in parts, if the prover could not hold the folded rows of all."""
-        parts = [self._reduce_part(t, part) for part in _parts(openings)]
+        placed = [_Placed(o, *o.commitment.layout.split(o.place)) for o in openings]
+        parts = [self._reduce_part(t, part) for part in _parts(placed)]
         return parts[0] if len(parts) == 1 else self._join(t, parts)
 
-    def _reduce_part(self, t: Transcript, openings: Sequence[Opening]) -> _Reduced:
+    def _reduce_part(self, t: Transcript, placed: Sequence[_Placed]) -> _Reduced:
         k, gamma = t.kernels, t.challenge("opening batch")
-        powers = [pow(gamma, i, MODULUS) for i in range(len(openings))]
-        places = [o.commitment.layout.split(o.place) for o in openings]
-        ends = [b for _, b in places]
-        folded = self._fold_groups(t, openings, powers) if t.proving else {}
+        powers, openings = univariate.powers(gamma, len(placed)), [p.opening for p in placed]
+        folded = self._fold_groups(t, placed, powers) if t.proving else {}
         rho, final = self._move(t, powers, [o.value for o in openings], folded)
-        at = {b: eq(b, rho) for b in dict.fromkeys(ends)}
-        weights = [p * at[b] % MODULUS for p, b in zip(powers, ends, strict=True)]
-        scalars = [
-            k.space.take(k.eq_table(a, w), o.commitment.layout.row_ids)
-            for (a, _), w, o in zip(places, weights, openings, strict=True)
-        ]
+        at = {b: eq(b, rho) for b in dict.fromkeys(p.ends for p in placed)}
+        weights = [power * at[p.ends] % MODULUS for power, p in zip(powers, placed, strict=True)]
+        scalars = _row_weights(k, placed, weights)
         secret = None
         if t.proving:
             vector = columns.weigh(k, folded, at, 1 << self.log_width)
-            blinds = [k.space.own(_blinds(o)) for o in openings]
-            secret = vector, sum(k.dot(b, s) for b, s in zip(blinds, scalars, strict=True)) % MODULUS
-        commitment = Combination([(o.commitment.rows.refs, s) for o, s in zip(openings, scalars, strict=True)])
-        return _Reduced(commitment, rho, final, secret)
+            secret = vector, k.dot(k.space.concatenate([k.space.own(_blinds(o)) for o in openings]), scalars)
+        refs = np.concatenate([o.commitment.rows.refs for o in openings])
+        return _Reduced(Combination([(refs, scalars)]), rho, final, secret)
 
     def _join(self, t: Transcript, parts: Sequence[_Reduced]) -> _Reduced:
         """What is left of the parts are claims on vectors inside known combinations: once more the same."""
         k, gamma, size = t.kernels, t.challenge("opening batch"), 1 << self.log_width
-        powers = [pow(gamma, i, MODULUS) for i in range(len(parts))]
+        powers = univariate.powers(gamma, len(parts))
         secrets = [p.secret for p in parts if p.secret is not None]
         folded: dict[Point, FieldArray] = {}
         for p, c in zip(powers, parts, strict=True):
@@ -183,16 +191,15 @@ class Hyrax:
         t.error("opening", len(values) - 1)
         t.error("opening", 2, self.log_width)
         total = weighted(list(zip(powers, values, strict=True)))
-        return run_rounds(t.message, t.challenge, total, self.log_width, 2, _sumcheck(t.kernels, folded))
+        return t.rounds(total, self.log_width, 2, _sumcheck(t.kernels, folded))
 
     def _fold_groups(
-        self, t: Transcript, openings: Sequence[Opening], powers: Sequence[int]
+        self, t: Transcript, placed: Sequence[_Placed], powers: Sequence[int]
     ) -> Mapping[Point, FieldArray]:
         """By column point: the sum of power * (the rows combined at the claim's row point), [2^log_width, 4]."""
         groups: dict[Point, list[tuple[int, Opening, Point]]] = {}
-        for power, opening in zip(powers, openings, strict=True):
-            rows, end = opening.commitment.layout.split(opening.place)
-            groups.setdefault(end, []).append((power, opening, rows))
+        for power, p in zip(powers, placed, strict=True):
+            groups.setdefault(p.ends, []).append((power, p.opening, p.rows))
         return columns.vectors(t.kernels, list(groups), lambda end: self._fold_group(t.kernels, groups[end]))
 
     def _fold_group(self, k: Kernels, claims: Sequence[tuple[int, Opening, Point]]) -> FieldArray:
@@ -218,16 +225,34 @@ class Hyrax:
         inner_product.prove(wire, "opening", instance)
 
 
-def _parts(openings: Sequence[Opening]) -> list[list[Opening]]:
+def _row_weights(k: Kernels, placed: Sequence[_Placed], weights: Sequence[int]) -> FieldArray:
+    """weight * eq(row point, row), for the committed rows of all claims, one after the other. Many claims share a row
+    point: it has one table."""
+    tables: dict[tuple[Point, tuple[int, ...]], tuple[int, FieldArray]] = {}
+    count, index, repeated = 0, list[NDArray[np.int64]](), list[int]()
+    for p in placed:
+        layout = p.opening.commitment.layout
+        key, n = (p.rows, layout.shape), len(layout.row_ids)
+        if key not in tables:
+            tables[key] = count, k.space.take(k.eq_table(p.rows), layout.row_ids)
+            count += n
+        index.append(np.arange(tables[key][0], tables[key][0] + n, dtype=np.int64))
+        repeated.append(n)
+    chosen = k.space.take(k.space.concatenate([own for _, own in tables.values()]), np.concatenate(index))
+    scale = k.space.take(k.from_scalars(weights), np.repeat(np.arange(len(weights)), repeated))
+    return k.multiply(chosen, scale)
+
+
+def _parts(placed: Sequence[_Placed]) -> list[list[_Placed]]:
     """In order, each with POINTS column points at most."""
-    parts: list[list[Opening]] = [[]]
+    parts: list[list[_Placed]] = [[]]
     points: set[Point] = set()
-    for opening in openings:
-        points.add(opening.commitment.layout.split(opening.place)[1])
+    for p in placed:
+        points.add(p.ends)
         if len(points) > POINTS:
             parts.append([])
-            points = {opening.commitment.layout.split(opening.place)[1]}
-        parts[-1].append(opening)
+            points = {p.ends}
+        parts[-1].append(p)
     return parts
 
 

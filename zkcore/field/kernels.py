@@ -214,6 +214,20 @@ class Limited(Protocol):
         ...
 
 
+@runtime_checkable
+class FollowsRounds(Protocol):
+    """Kernels that take a verifier through all rounds of a sumcheck at once."""
+
+    def follow_rounds(
+        self, state: bytes, frames: tuple[bytes, bytes, bytes], messages: bytes, rounds: int, pieces: int, degree: int
+    ) -> tuple[bytes, list[int], list[int]]:
+        """`messages`: `pieces` of one size for each round. Of a 64-byte state and frames (b, m, c) a piece makes
+        SHA-512(b + state + m + piece); then the round's challenge is SHA-512(b + state + c), the new state, mod R.
+        Returns the state, the challenges, and [rounds * degree + 1] weights: the last claim's coefficients in the
+        numbers that the rounds send (values at 0, 2, ..., degree), in order, and in the first claim."""
+        ...
+
+
 class Kernels(FieldKernels, CurveKernels, Protocol):
     """Both halves, where their arrays live, and what they have counted."""
 

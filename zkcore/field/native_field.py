@@ -97,6 +97,13 @@ class NativeField:
     def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
         return _engine.scatter_add(index, values, size)
 
+    def follow_rounds(
+        self, state: bytes, frames: tuple[bytes, bytes, bytes], messages: bytes, rounds: int, pieces: int, degree: int
+    ) -> tuple[bytes, list[int], list[int]]:
+        """Implements FollowsRounds."""
+        state, drawn, weights = _engine.follow_rounds(state, frames, messages, rounds, pieces, degree)
+        return state, _unpack(drawn), _unpack(weights)
+
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
     ) -> NativeSumcheck:

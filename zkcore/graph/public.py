@@ -94,8 +94,11 @@ class OneHot:
 
     def evaluate(self, place: Place) -> int | None:
         """sum over rows of eq(row) eq(column)."""
-        rows, column, variables = _eq_values(self.outer, place[:-1]), place[-1], num_vars(self.width)
-        known = {i: eq(index_point(i, variables), column) if i >= 0 else 0 for i in dict.fromkeys(self.index)}
+        rows, column, used = _eq_values(self.outer, place[:-1]), place[-1], dict.fromkeys(self.index)
+        if self.width <= len(used) * len(column):  # all columns cost less than the used ones, each for itself
+            cells = (*_eq_values((self.width,), (column,)), 0)  # the last, -1, is an empty row's
+            return _dot(rows, [cells[i] for i in self.index])
+        known = {i: eq(index_point(i, len(column)), column) if i >= 0 else 0 for i in used}
         return _dot(rows, [known[i] for i in self.index])
 
     def paired(self, place: Place, other: Place) -> int | None:
@@ -265,12 +268,18 @@ def _eq_values(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
     """eq(place, x) for all real cells x, row-major."""
     out = [1]
     for n, point in zip(shape, place, strict=True):
-        axis = [1]
-        for r in point:
-            axis = [half for v in axis for high in [v * r % MODULUS] for half in (v - high, high)]
-        axis = [v % MODULUS for v in axis[:n]]
+        axis = _axis_values(n, point)
         out = [a * b % MODULUS for a in out for b in axis] if len(out) > 1 else axis
     return tuple(out)
+
+
+def _axis_values(size: int, point: Point) -> list[int]:
+    """eq(point, x) for x < size; no more prefixes of numbers are followed than lead there."""
+    axis = [1]
+    for left, r in zip(range(len(point) - 1, -1, -1), point, strict=True):
+        axis = [half for v in axis for high in [v * r % MODULUS] for half in (v - high, high)]
+        del axis[((size - 1) >> left) + 1 :]
+    return [v % MODULUS for v in axis]
 
 
 def _products(a: Sequence[int], b: Sequence[int]) -> list[int]:

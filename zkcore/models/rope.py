@@ -83,9 +83,12 @@ def tables(spec: RopeSpec, head_dim: int, positions: int, bits: int) -> tuple[In
     for k, frequency in enumerate(frequencies(spec, head_dim)):
         c, s = _ONE, 0
         step = _cos_sin(fixed(frequency))
-        for p in range(positions):
-            cos[p, k], sin[p, k] = rounded(c, bits), rounded(s, bits)
+        cosines, sines = list[int](), list[int]()
+        for _ in range(positions):
+            cosines.append(c)
+            sines.append(s)
             c, s = (c * step[0] - s * step[1]) >> FRACTION, (s * step[0] + c * step[1]) >> FRACTION
+        cos[:, k], sin[:, k] = rounded(cosines, bits), rounded(sines, bits)
     return np.concatenate([cos, cos], axis=1), np.concatenate([sin, sin], axis=1)
 
 

@@ -6,6 +6,7 @@ be rounded the other way within 2^-160 of a tie.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import cache
 
@@ -33,10 +34,11 @@ def powers(base: int, count: int) -> list[int]:
     return out
 
 
-def rounded(value: int, bits: int) -> int:
-    """A fixed-point number to `bits` fraction bits, half up."""
+def rounded(values: Iterable[int], bits: int) -> list[int]:
+    """Fixed-point numbers to `bits` fraction bits, half up."""
     drop = FRACTION - bits
-    return (value + (1 << drop - 1)) >> drop
+    half = 1 << drop - 1
+    return [(v + half) >> drop for v in values]
 
 
 def _decay(step: Decimal) -> int:
@@ -57,7 +59,7 @@ def exp_table(index_bits: int, fraction: int, log2_scale: int, head_dim: int) ->
 
     def make() -> list[Integers]:
         sequence = powers(_decay(score_step(log2_scale, head_dim)), size)
-        values = np.array([rounded(v, fraction) for v in sequence], dtype=np.int64)
+        values = np.array(rounded(sequence, fraction), dtype=np.int64)
         index = np.arange(size, dtype=np.int64)
         return [index, values, (index == 0).astype(np.int64)]
 
@@ -102,5 +104,5 @@ def _gated(decay: list[int], fraction_in: int, fraction_out: int) -> Integers:
     for i in range(-top, top):
         e = decay[abs(i)]
         sigmoid_numerator = e if i < 0 else _ONE
-        values.append(rounded((i * sigmoid_numerator << FRACTION - fraction_in) // (_ONE + e), fraction_out))
-    return np.array(values, dtype=np.int64)
+        values.append((i * sigmoid_numerator << FRACTION - fraction_in) // (_ONE + e))
+    return np.array(rounded(values, fraction_out), dtype=np.int64)

@@ -7,6 +7,7 @@ row-major, each axis padded to a power of two: its point is the axes' points, on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from math import prod
 
 from zkcore.field.kernels import MODULUS
@@ -41,7 +42,7 @@ def split(point: Sequence[int], shape: Sequence[int]) -> tuple[Point, ...]:
 
 
 def join(parts: Sequence[Sequence[int]]) -> Point:
-    return tuple(x for part in parts for x in part)
+    return tuple(chain.from_iterable(parts))
 
 
 def index_point(index: int, variables: int) -> Point:
@@ -69,6 +70,24 @@ def less_than(point: Sequence[int], size: int) -> int:
             prefix = prefix * r % MODULUS
         else:
             prefix = prefix * (1 - r) % MODULUS
+    return total % MODULUS
+
+
+def counting(point: Sequence[int], size: int) -> int:
+    """Extension of 0, 1, ..., size - 1, and zeros up to the power of two: an aligned piece for each bit of `size`."""
+    tails = [0]  # of the coordinates from the i-th on: the extension of all indices they can take
+    for k, r in enumerate(reversed(point)):
+        tails.append(tails[-1] + (r << k))
+    tails.reverse()
+    if size >> len(point):
+        return tails[0] % MODULUS
+    total, prefix, start = 0, 1, 0
+    for i, r in enumerate(point):
+        bit = size & 1 << (len(point) - 1 - i)
+        if bit:
+            total += prefix * (1 - r) % MODULUS * (start + tails[i + 1])
+            start += bit
+        prefix = prefix * (r if bit else 1 - r) % MODULUS
     return total % MODULUS
 
 

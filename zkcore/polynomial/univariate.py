@@ -27,3 +27,12 @@ def lagrange(degree: int, x: int) -> list[int]:
         out.append(w * below * above[i] % MODULUS)
         below *= x - i
     return out
+
+
+def powers(x: int, count: int) -> list[int]:
+    """1, x, x^2, ..."""
+    out, power = list[int](), 1
+    for _ in range(count):
+        out.append(power)
+        power = power * x % MODULUS
+    return out

@@ -15,7 +15,7 @@ from zkcore.field.kernels import MODULUS, FieldArray, Sumcheck
 from zkcore.field.space import is_field
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
-from zkcore.polynomial import multilinear
+from zkcore.polynomial import multilinear, univariate
 from zkcore.polynomial.boxes import whole
 from zkcore.polynomial.point import Point, eq, less_than, num_vars, split
 from zkcore.relation import Relation
@@ -70,7 +70,7 @@ def reduce(session: Session, relation: Relation, sets: Sequence[Sequence[Claim]]
     p, (_, out) = plan(session.system, relation), relation.factors()
     claims = [c for own in sets for c in own]
     gamma = _batch(session, len(claims))
-    powers = [pow(gamma, k, MODULUS) for k in range(len(claims))]
+    powers = univariate.powers(gamma, len(claims))
     total = weighted(list(zip(powers, (c.value for c in claims), strict=True)))
     left = iter(powers)
     terms = [_Set([dict(zip(out, c.place, strict=True)) for c in own], [next(left) for _ in own]) for own in sets]

@@ -17,6 +17,7 @@ from math import prod
 from zkcore.field import space
 from zkcore.field.kernels import MODULUS, FieldArray, IntArray
 from zkcore.graph import arrays
+from zkcore.polynomial import univariate
 from zkcore.polynomial.boxes import boxes
 from zkcore.polynomial.point import num_vars, total_vars
 from zkcore.relation import Relation, Table
@@ -60,7 +61,7 @@ class LogupGkr:
         if not definitions:
             return
         delta = session.t.challenge("definitions")
-        powers = [pow(delta, i, MODULUS) for i in range(1, len(definitions) + 1)]
+        powers = univariate.powers(delta, len(definitions) + 1)[1:]
         keys = list(dict.fromkeys((table_of(d.relation), d.column) for d in definitions))
         for table, column in keys:
             own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]

@@ -8,6 +8,7 @@ from zkcore.claim import Claim
 from zkcore.field import space
 from zkcore.field.kernels import MODULUS, Sumcheck
 from zkcore.graph import arrays
+from zkcore.polynomial import univariate
 from zkcore.polynomial.point import eq, join, padded, split, total_vars
 from zkcore.subprotocols.session import Session
 from zkcore.transcript.rounds import weighted
@@ -21,7 +22,7 @@ def merge(session: Session, claims: Sequence[Claim]) -> Claim:
     shape = session.system.tensors[name].shape
     gamma = t.challenge("merge")
     t.error("merge", len(claims) - 1)
-    powers = [pow(gamma, k, MODULUS) for k in range(len(claims))]
+    powers = univariate.powers(gamma, len(claims))
     total = weighted(list(zip(powers, (c.value for c in claims), strict=True)))
     prover = _prover(session, claims, powers, shape) if t.proving else None
     point, final = session.sumcheck(total, total_vars(shape), 2, prover)

@@ -8,15 +8,15 @@ from typing import Protocol
 from zkcore.claim import Claim, ClaimLedger, Place
 from zkcore.errors import GraphError
 from zkcore.field import space
-from zkcore.field.kernels import MODULUS, Kernels, Sumcheck
+from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.polynomial import multilinear
-from zkcore.polynomial.point import Point, box, padded, paired_box
+from zkcore.polynomial.point import Point, box, counting, less_than, padded, paired_box
 from zkcore.relation import Expr, Relation, Table
-from zkcore.transcript.rounds import nothing, run_rounds, weighted
+from zkcore.transcript.rounds import nothing, weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
 
@@ -38,11 +38,12 @@ class Session:
         self._public: dict[str, Array] = {}
         self._known: dict[Wanted, int] = {}
         self._table_values: dict[tuple[str, int, Point], int] = {}
+        self._last_weights: tuple[Point, FieldArray] | None = None
 
     # --- data --------------------------------------------------------------------------------------------------------
     def public(self, name: str) -> Array:
         if name not in self._public:
-            self._public[name] = self.kernels.space.own(self.system.publics[name].array())
+            self._public[name] = self.kernels.space.own(space.narrow(self.system.publics[name].array()))
         return self._public[name]
 
     def is_public(self, name: str) -> bool:
@@ -152,17 +153,25 @@ class Session:
 
     def table_value(self, table: Table, column: int, point: Point) -> int:
         """A table column's extension. Both sides compute it."""
+        if column == 0:
+            return (counting(point, table.size) + table.first * less_than(point, table.size)) % MODULUS
         key = (table.name, column, point)
         if key not in self._table_values:
-            values = self.entries(table, column)
-            self._table_values[key] = self.kernels.dot(values, self.kernels.eq_table(point)[: table.size])
+            rows = self._row_weights(point)[: table.size]
+            self._table_values[key] = self.kernels.dot(self.entries(table, column), rows)
         return self._table_values[key]
+
+    def _row_weights(self, point: Point) -> FieldArray:
+        """eq(point, .); a table's columns are asked for one after the other."""
+        if self._last_weights is None or self._last_weights[0] != point:
+            self._last_weights = point, self.kernels.eq_table(point)
+        return self._last_weights[1]
 
     # --- sumcheck ----------------------------------------------------------------------------------------------------
     def sumcheck(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
         """Of degree `degree` in each variable. The caller discharges the result."""
         self.t.error("sumcheck", degree, num_vars)
-        return run_rounds(self.t.message, self.t.challenge, claim, num_vars, degree, prover)
+        return self.t.rounds(claim, num_vars, degree, prover)
 
 
 def flat(array: Array, letters: str, domain: str, shape: Sequence[int]) -> Array:

@@ -26,6 +26,7 @@ from zkcore.errors import GraphError
 from zkcore.field.kernels import MODULUS, Column, FieldArray, Term
 from zkcore.field.space import flat
 from zkcore.graph import arrays
+from zkcore.polynomial import univariate
 from zkcore.polynomial.boxes import whole
 from zkcore.polynomial.point import Point, eq, join, less_than, padded, split, total_vars
 from zkcore.relation import Relation, Table
@@ -195,7 +196,7 @@ class TLookup:
         point = session.t.challenges("equations point", max(total_vars(s.shape) for s in sides))
         session.t.error("lookup", len(tables) + len(sides) - 1)
         session.t.error("lookup", 1, len(point))
-        powers = iter([pow(alpha, i, MODULUS) for i in range(len(tables) + len(sides))])
+        powers = iter(univariate.powers(alpha, len(tables) + len(sides)))
         sums, inverses = {t: next(powers) for t in tables}, {s.inverse: next(powers) for s in sides}
         _prove(session, f"lookups {group}".strip(), sides, Challenges(gamma, beta, point, sums, inverses))
 

@@ -20,7 +20,7 @@ from zkcore.field.space import of
 from zkcore.polynomial.point import Point, eq
 from zkcore.transcript import inner_product
 from zkcore.transcript.rounds import nothing, run_rounds
-from zkcore.transcript.values import Tape, Value
+from zkcore.transcript.values import Number, Tape, Value
 from zkcore.transcript.wire import BLINDER, MESSAGE, UNIT, WIDE, Combination, Rows, Wire
 
 
@@ -41,6 +41,17 @@ class Grid:
         self.position.extend(range(position, position + len(numbers)))
         self.numbers.extend(numbers)
         return self.tape.take(numbers)
+
+    def follow(self, refs: Sequence[int], rounds: int, degree: int, claim: Number, weights: Sequence[int]) -> Value:
+        """The rows of all rounds of a sumcheck, as a verifier has them, and the claim that they lead to. `weights`: of
+        all numbers sent, and of the first claim. See transcript/replay.py."""
+        start, each = len(self.refs) * self.width, len(refs) // rounds * self.width
+        self.refs.extend(refs)
+        self.blinds.extend([None] * len(refs))
+        for k in range(start, start + rounds * each, each):
+            self.position.extend(range(k, k + degree))
+        self.numbers.extend([None] * (rounds * degree))
+        return self.tape.follow(claim, rounds * degree, weights)
 
     def auxiliary(self, number: int | None) -> Value:
         self.waiting.append(self.tape.slots)

@@ -18,6 +18,7 @@ class Channel(Protocol):
 
     proving: bool
     judging: bool  # does this end decide whether equations hold?
+    ahead: bool  # is all there before it is read, and nobody watching message by message?
 
     def move(self, label: str, size: int, make: Make) -> bytes: ...
 
@@ -37,7 +38,7 @@ class Channel(Protocol):
 class ProverChannel:
     """Collects the proof. Refuses to go on once a guard is violated: a proof of something false is never written."""
 
-    proving, judging = True, False
+    proving, judging, ahead = True, False, False
 
     def __init__(self, secret: bytes) -> None:
         """`secret`: something only the prover knows; with all that was sent it hedges a broken system generator."""
@@ -72,7 +73,7 @@ class ProverChannel:
 class VerifierChannel:
     """Reads the proof strictly in order."""
 
-    proving, judging = False, True
+    proving, judging, ahead = False, True, True
 
     def __init__(self, proof: bytes) -> None:
         self._proof, self._at = proof, 0
@@ -98,7 +99,7 @@ class VerifierChannel:
 class DryChannel:
     """A proof without a witness: yields its exact size and shape, decides nothing."""
 
-    proving, judging = False, False
+    proving, judging, ahead = False, False, False
 
     def __init__(self) -> None:
         self.size = 0

@@ -11,6 +11,7 @@ from zkcore.polynomial.univariate import lagrange
 from zkcore.transcript.values import Number, Value, linear
 
 N = TypeVar("N", int, Value)
+LABEL = "round"
 
 
 class Send(Protocol):
@@ -42,8 +43,8 @@ def run_rounds(
     """
     point = []
     for _ in range(num_vars):
-        first, *rest = send("round", degree, prover.round if prover else nothing)
-        r = draw("round")
+        first, *rest = send(LABEL, degree, prover.round if prover else nothing)
+        r = draw(LABEL)
         if prover:
             prover.bind(r)  # a GPU computes the next round meanwhile
         w = lagrange(degree, r)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-from zkcore.field.kernels import MODULUS
+from zkcore.field.kernels import MODULUS, FollowsRounds
 
 PROTOCOL = b"zkcore/2"
 
@@ -26,6 +26,22 @@ class Sponge:
     def challenge(self, label: str) -> int:
         self.absorb("challenge", label.encode())
         return int.from_bytes(self.state, "big") % MODULUS
+
+    def follow(
+        self, kernels: FollowsRounds, label: str, messages: bytes, rounds: int, pieces: int, degree: int
+    ) -> tuple[list[int], list[int]]:
+        """In every round, `absorb` each piece of its message, then draw a `challenge`, all with one label. Returns the
+        challenges, and the last claim's weights: see FollowsRounds."""
+        frames = (
+            _size(len(self.state)),
+            _frame(label) + _size(len(messages) // (rounds * pieces)),
+            _frame("challenge") + _frame(label),
+        )
+        self.state, challenges, weights = kernels.follow_rounds(self.state, frames, messages, rounds, pieces, degree)
+        before, message, challenge = map(len, frames)
+        each = (pieces + 1) * (before + len(self.state)) + pieces * message + challenge
+        self.hashed_bytes += rounds * each + len(messages)
+        return challenges, weights
 
 
 _SIZES = tuple(n.to_bytes(8, "big") for n in range(1024))

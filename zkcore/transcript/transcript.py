@@ -16,11 +16,12 @@ import numpy as np
 
 from zkcore.errors import GraphError
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Kernels, Points
-from zkcore.transcript import blind
+from zkcore.field.kernels import MODULUS, FollowsRounds, Kernels, Points, Sumcheck
+from zkcore.polynomial.point import Point
+from zkcore.transcript import blind, replay
 from zkcore.transcript.channel import Channel
 from zkcore.transcript.equations import Equations
-from zkcore.transcript.rounds import nothing
+from zkcore.transcript.rounds import nothing, run_rounds
 from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.values import Number, Tape, Value, linear
 from zkcore.transcript.wire import MESSAGE, Combination, Error, Refs, Wire
@@ -48,6 +49,8 @@ class Transcript:
         self._wire = Wire(tools.kernels, tools.generators, channel, self._sponge, WIDTH, tools.together)
         self._ledger = blind.Grid(Tape(), WIDTH)
         self._finished = False
+        able = tools.kernels if isinstance(tools.kernels, FollowsRounds) else None
+        self._follows = able if hiding and channel.ahead else None
         self._sponge.absorb("mode", b"hiding" if hiding else b"clear")
         self._sponge.absorb("statement", statement)
 
@@ -97,6 +100,13 @@ class Transcript:
         for i in range(0, count, WIDTH):
             self._row(label, None if numbers is None else numbers[i : i + WIDTH])
         return self._ledger.place(start * WIDTH, [None] * count if numbers is None else numbers)
+
+    def rounds(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
+        """A sumcheck's: see `run_rounds`. A verifier follows them all at once."""
+        if self._follows and num_vars:
+            self._open()
+            return replay.follow(self._wire, self._ledger, self._follows, claim, num_vars, degree)
+        return run_rounds(self.message, self.challenge, claim, num_vars, degree, prover)
 
     def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
         """The prover's numbers for a message; the attack kit overrides this and nothing else."""

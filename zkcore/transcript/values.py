@@ -14,74 +14,95 @@ from typing import NoReturn
 
 from zkcore.field.kernels import MODULUS
 
+Form = tuple[int, Sequence[int], Sequence[int]]  # its node, coefficients, the nodes that they multiply
 ONE = 0  # node 0 is the constant one: every public constant is a multiple of it
 
 
 class Tape:
-    """Nodes in order of creation. A node is a slot (an int >= 0) or a combination ((coefficient, node), ...)."""
+    """Nodes are numbered in order of creation: the constant one, slots, and forms over what came before."""
 
     def __init__(self) -> None:
-        self.nodes: list[int | tuple[tuple[int, int], ...]] = [()]
-        self.slots = 0
+        self.size = 1  # nodes
+        self.slot_nodes: list[int] = []
+        self.forms: list[Form] = []
         self.products: list[tuple[int, int, int]] = []  # nodes (a, b, c): a * b = c
         self.zeros: list[int] = []  # nodes that vanish
 
+    @property
+    def slots(self) -> int:
+        return len(self.slot_nodes)
+
     def take(self, numbers: Sequence[int | None]) -> list[Value]:
         """New committed slots; `numbers` are what the prover put there."""
-        first = len(self.nodes)
-        self.nodes.extend(range(self.slots, self.slots + len(numbers)))
-        self.slots += len(numbers)
-        return [Value(self, first + i, v) for i, v in enumerate(numbers)]
+        return [Value(self, node, v) for node, v in zip(self._reserve(len(numbers)), numbers, strict=True)]
 
     def slot(self, number: int | None) -> Value:
         return self.take([number])[0]
 
     def combine(self, terms: Sequence[tuple[int, Value]], constant: int = 0) -> Value:
-        node = tuple([(c % MODULUS, v.node) for c, v in terms])
+        coefficients, nodes = [c % MODULUS for c, _ in terms], [v.node for _, v in terms]
         if constant:
-            node += ((constant % MODULUS, ONE),)
-        self.nodes.append(node)
-        return Value(self, len(self.nodes) - 1, _number(terms, constant))
+            coefficients.append(constant % MODULUS)
+            nodes.append(ONE)
+        return Value(self, self._form(coefficients, nodes), _number(terms, constant))
+
+    def follow(self, claim: Number, count: int, weights: Sequence[int]) -> Value:
+        """`count` new slots, of which nobody here knows the numbers; then the weighted sum of them and, with the last
+        weight, of a claim: one form for all."""
+        if isinstance(claim, Value) and claim.tape is not self:
+            raise TypeError("values of two transcripts in one expression")
+        if len(weights) != count + 1:
+            raise ValueError("a weight for each slot, and one for the claim")
+        slots = self._reserve(count)
+        if isinstance(claim, Value):
+            return Value(self, self._form(weights, [*slots, claim.node]), None)
+        scale = weights[-1] * claim % MODULUS
+        return Value(self, self._form([*weights[:-1], scale], [*slots, ONE]), None)
+
+    def _reserve(self, count: int) -> range:
+        own = range(self.size, self.size + count)
+        self.size += count
+        self.slot_nodes.extend(own)
+        return own
+
+    def _form(self, coefficients: Sequence[int], nodes: Sequence[int]) -> int:
+        self.forms.append((self.size, coefficients, nodes))
+        self.size += 1
+        return self.size - 1
 
     def forward(self, slots: Sequence[int], one: int) -> list[int]:
         """Every node's value when the slots hold `slots` and the constant is `one`."""
-        out = [one]
-        for node in self.nodes[1:]:
-            if isinstance(node, int):
-                out.append(slots[node])
-            else:
-                out.append(sum(c * out[n] for c, n in node) % MODULUS)
+        out = [0] * self.size
+        out[ONE] = one
+        for node, value in zip(self.slot_nodes, slots, strict=True):
+            out[node] = value
+        for node, coefficients, nodes in self.forms:
+            out[node] = sum(map(operator.mul, coefficients, [out[n] for n in nodes])) % MODULUS
         return out
 
     def backward(self, seeds: Iterable[tuple[int, int]]) -> tuple[list[int], int]:
         """The coefficients of sum of seed * node over the slots, and that of the constant. seeds: (node, weight)."""
-        weight = [0] * len(self.nodes)
+        weight = [0] * self.size
         for seed, w in seeds:
             weight[seed] += w
-        slots: list[int] = [0] * self.slots
-        for i in range(len(self.nodes) - 1, 0, -1):
-            if not (w := weight[i] % MODULUS):
-                continue
-            node = self.nodes[i]
-            if isinstance(node, int):
-                slots[node] = w
-            else:
-                for c, n in node:
+        for node, coefficients, nodes in reversed(self.forms):
+            if w := weight[node] % MODULUS:
+                for c, n in zip(coefficients, nodes, strict=True):
                     weight[n] += w * c
-        return slots, weight[ONE] % MODULUS
+        return [weight[node] % MODULUS for node in self.slot_nodes], weight[ONE] % MODULUS
 
     def unread(self) -> list[int]:
         """Slots that no constraint reads: dead messages."""
-        live, nodes = bytearray(len(self.nodes)), self.nodes
+        live = bytearray(self.size)
         for a, b, c in self.products:
             live[a] = live[b] = live[c] = 1
         for a in self.zeros:
             live[a] = 1
-        for i in range(len(nodes) - 1, 0, -1):
-            if live[i] and type(node := nodes[i]) is tuple:
-                for _, n in node:
+        for node, _, nodes in reversed(self.forms):
+            if live[node]:
+                for n in nodes:
                     live[n] = 1
-        return [node for node, read in zip(nodes, live, strict=True) if not read and isinstance(node, int)]
+        return [slot for slot, node in enumerate(self.slot_nodes) if not live[node]]
 
 
 def _number(terms: Sequence[tuple[int, Value]], constant: int) -> int | None:

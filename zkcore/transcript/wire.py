@@ -14,7 +14,17 @@ import numpy as np
 
 from zkcore.errors import ProofRejected
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Kernels, Points, RowSums, SumsRows
+from zkcore.field.kernels import (
+    MODULUS,
+    Column,
+    FieldArray,
+    FixedBase,
+    FollowsRounds,
+    Kernels,
+    Points,
+    RowSums,
+    SumsRows,
+)
 from zkcore.field.space import Space, contiguous, is_ternary
 from zkcore.field.unmade import Held, read
 from zkcore.transcript.channel import Channel
@@ -119,6 +129,16 @@ class Wire:
         """Points in clear."""
         return self._pool(self.move(label, count * POINT_BYTES, lambda: self.kernels.encode(make())))
 
+    def follow(
+        self, kernels: FollowsRounds, label: str, rounds: int, pieces: int, degree: int
+    ) -> tuple[Refs, list[int], list[int]]:
+        """A verifier's: the points of all rounds of a sumcheck, `pieces` a round, each absorbed before the challenge
+        of its round is drawn. Where they are; the challenges; the last claim's weights: see Sponge.follow."""
+        data = self.channel.move(label, rounds * pieces * POINT_BYTES, no_bytes)
+        self.moved += len(data)
+        challenges, weights = self.sponge.follow(kernels, label, data, rounds, pieces, degree)
+        return self._pool(data), challenges, weights
+
     def adopt(self, data: bytes) -> Refs:
         """Points that came with the statement (a model's commitment). Absorbed here too: nobody can forget to."""
         self.sponge.absorb("adopt", data)
@@ -199,3 +219,8 @@ class Wire:
 def no_points() -> Points:
     """The `make` of a side that makes nothing; never called there."""
     raise TypeError("only the prover makes points")
+
+
+def no_bytes() -> bytes:
+    """Likewise."""
+    raise TypeError("only the prover makes messages")

@@ -17,6 +17,8 @@
 
 namespace zkcore {
 
+constexpr int kMaxDegree = 16;
+
 struct SumcheckTerm {
   Fr coefficient;
   std::vector<int> factors;  // indices of tables, repetition allowed

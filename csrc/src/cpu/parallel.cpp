@@ -120,8 +120,10 @@ Pool& pool_of(int workers) {
 void set_threads(int count) { wanted_threads = std::max(0, count); }
 
 int threads() {
+  static const int cores =
+      std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // reads a file
   const int wanted = wanted_threads;
-  return wanted > 0 ? wanted : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return wanted > 0 ? wanted : cores;
 }
 
 void parallel_for(size_t n, size_t grain, const std::function<void(size_t, size_t)>& body) {

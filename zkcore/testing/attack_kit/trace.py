@@ -219,6 +219,8 @@ class Forger(ProverChannel):
 class Noting(VerifierChannel):
     """Reads to the end, and remembers what was wrong."""
 
+    ahead = False  # each message is noted as it is read
+
     def __init__(self, proof: bytes, transcripts: int) -> None:
         super().__init__(proof)
         self.guards: list[str] = []
