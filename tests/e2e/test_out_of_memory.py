@@ -20,6 +20,7 @@ from zkcore.field import native
 from zkcore.models import passes
 
 HUGE = 55  # log2 of bytes that no machine has
+MAPPED = Path("/proc/self/maps")
 
 
 def _raise(error: Exception) -> Any:
@@ -151,3 +152,16 @@ def test_a_config_that_limits_memory_is_accepted(tmp_path: Path) -> None:
     for key in ("memory_limit", "strategy.batching: layer_trees", "strategy.tree_layers"):
         assert key in memory.PROVE
     assert "memory_limit" in memory.COMMIT
+
+
+@pytest.mark.skipif(not MAPPED.exists(), reason="there is no /proc here")
+def test_weights_are_pages_of_their_file(clear: Place) -> None:
+    """A model needs not fit into the host's memory: what is read comes from the disk, and may go again."""
+    owner = prover.Owner.load(clear.commitment)
+    held = [line.split()[0].split("-") for line in MAPPED.read_text().splitlines() if "weights.safetensors" in line]
+    ranges = [(int(start, 16), int(end, 16)) for start, end in held]
+    assert ranges
+    for name, weight in owner.weights.items():
+        inside = owner.secrets[name].inside if name in owner.secrets else None
+        for address in (weight.data_ptr(), *([inside.ctypes.data] if isinstance(inside, np.ndarray) else [])):
+            assert any(start <= address < end for start, end in ranges), name
