@@ -1,6 +1,6 @@
 """The driver: one walk over the relations, the same on both sides. With a witness it proves, without one it verifies.
 
-commit activations -> lookups -> zeros -> relations in reverse, claims flowing from outputs to inputs -> definitions
+commit activations -> lookups -> zeros -> claims flow from outputs to inputs, in waves -> definitions
 -> one opening for everything committed in a group -> the transcript's own argument.
 Every claim is discharged exactly once.
 """
@@ -11,29 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from zkcore.claim import Claim
 from zkcore.commitment.deferred import Pending
 from zkcore.commitment.scheme import Commitment, CommitmentScheme, Opening, Wanted
 from zkcore.errors import GraphError
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
-from zkcore.polynomial.point import box, num_vars, total_vars
+from zkcore.polynomial.point import num_vars, total_vars
 from zkcore.progress import Progress, layer, layers_in, silent
-from zkcore.relation import Expr, Relation
-from zkcore.subprotocols import einsum
-from zkcore.subprotocols.lookup import Definition, LookupArgument
-from zkcore.subprotocols.merge import merge
+from zkcore.relation import Relation
+from zkcore.subprotocols import waves
+from zkcore.subprotocols.lookup import Definition, LookupArgument, together
 from zkcore.subprotocols.session import Session
-from zkcore.transcript.rounds import weighted
 from zkcore.transcript.transcript import Transcript
 
 Work = dict[str, int]
-
-
-LARGE = 26  # variables: claims on outputs of so many are never merged
-SET = 9  # rounds that a set of claims on an einsum's output is worth: below, claims are merged
-AT_ONCE = 8  # sets that enter one sumcheck
 
 
 @dataclass
@@ -72,10 +64,10 @@ class Driver:
         for relation in system.relations:
             if relation.kind == "zero":
                 _zero(session, relation)
-        definitions = self._backward(session, layers)
+        definitions = self._backward(session)
         self._stage(t, "definitions")
-        for group in dict.fromkeys(d.relation.group for d in definitions):
-            self.argument.define(session, [d for d in definitions if d.relation.group == group], group)
+        for group, own in together(system, definitions).items():
+            self.argument.define(session, own, group)
         self._stage(t, "open")
         if session.witness:
             session.witness.release()
@@ -114,18 +106,16 @@ class Driver:
             self.argument.check(session, [r for r in relations if r.group == group], group)
         self._group = ""
 
-    def _backward(self, session: Session, layers: int) -> list[Definition]:
-        definitions: list[Definition] = []
-        steps = session.system.relations
-        for k, relation in enumerate(reversed(steps)):
-            self.progress("backward", layer(relation.name, layers), k, len(steps))
-            for column, out in enumerate(relation.outs, 1):
-                claims = session.ledger.take(out)
-                if relation.kind == "lookup":
-                    definitions += [Definition(relation, column, c) for c in claims]
-                elif claims:
-                    _reduce(session, relation, claims)
-        return definitions
+    def _backward(self, session: Session) -> list[Definition]:
+        """What is left of claims about virtual tensors: those that lookups define."""
+        waves.reduce(session, lambda done, of: self.progress("backward", "", done, of))
+        return [
+            Definition(relation, column, claim)
+            for relation in reversed(session.system.relations)
+            if relation.kind == "lookup"
+            for column, out in enumerate(relation.outs, 1)
+            for claim in session.ledger.take(out)
+        ]
 
     def _open(self, t: Transcript, groups: Mapping[str, Sequence[Opening]]) -> None:
         """What is left to a settlement is one instance, whatever the groups."""
@@ -154,34 +144,9 @@ def _array(witness: Witness | None, name: str) -> Array:
     return witness.array(name)
 
 
-def _reduce(session: Session, relation: Relation, claims: Sequence[Claim]) -> None:
-    """Claims go through an einsum together. A set of its own costs claims on the factors, merging costs rounds."""
-    if relation.kind != "einsum":
-        _reduce_linear(session, relation, merge(session, claims))
-        return
-    variables = total_vars(session.system.tensors[claims[0].tensor].shape)
-    sets = einsum.together(session.system, relation, claims)
-    if variables < min(LARGE, SET * (len(sets) - 1)):
-        sets = [[merge(session, claims)]]
-    for start in range(0, len(sets), AT_ONCE):
-        einsum.reduce(session, relation, sets[start : start + AT_ONCE])
-
-
-def _reduce_linear(session: Session, relation: Relation, claim: Claim) -> None:
-    at = dict(zip(relation.spec, claim.place, strict=True))
-    value = session.affine(relation.exprs[0], at, _real(session, relation, at))
-    session.t.require_zero(weighted([(1, value), (-1, claim.value)]), relation.name)
-
-
 def _zero(session: Session, relation: Relation) -> None:
     """A multilinear extension that vanishes at a random point is zero. Error: variables / r."""
     shape = session.system.domain(relation)
     session.t.error("zero", 1, total_vars(shape))
     at = {x: session.t.challenges("zero", num_vars(n)) for x, n in zip(relation.spec, shape, strict=True)}
-    value = session.affine(relation.exprs[0], at, _real(session, relation, at))
-    session.t.require_zero(value, relation.name)
-
-
-def _real(session: Session, relation: Relation, at: Mapping[str, tuple[int, ...]]) -> int:
-    expr: Expr = relation.exprs[0]
-    return session.real(relation, at) if expr.const else box([], [])
+    session.t.require_zero(session.only(relation, at), relation.name)

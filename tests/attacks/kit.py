@@ -482,6 +482,24 @@ def symmetric(false: int = 0) -> Case:
 
 
 @cache
+def side_by_side(false: int = 0) -> Case:
+    """Rows of v, x w and v v are public: products of 1, 2 and 3 variables, of degree 1, 2 and 3, that wait for none.
+    `false`: what is added to a cell of x w."""
+    v, w = np.array([[1, -2], [0, 1], [-1, -1], [1, 1]]), np.array([[1, 0], [-1, 1], [0, -2]])
+    x = np.array([[1, 0, -1], [0, 1, 1]])
+    b = Builder(2)
+    own = b.weight("v", (4, 2), -2, 1)
+    low = b.einsum("low", "io->i", own)
+    middle = b.einsum("middle", "im,mo->io", b.public("x", Dense(x, -2, 1)), b.weight("w", (3, 2), -2, 1))
+    high = b.einsum("high", "io,io->io", own, own)
+    lie = np.array([[false, 0], [0, 0]])
+    for tensor, letters, truth in ((low, "i", v.sum(1)), (middle, "io", x @ w + lie), (high, "io", v * v)):
+        public(b, f"the {tensor.name}", truth)
+        b.zero(f"{tensor.name} tie", letters, tensor[letters] - b.tensors[f"the {tensor.name}"][letters])
+    return Case(freeze(b), {"v": v, "w": w}).committed()
+
+
+@cache
 def two_weights() -> Case:
     """The sum of two committed tensors is public."""
     b = Builder(2)

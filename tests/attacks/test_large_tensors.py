@@ -10,12 +10,25 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tests.attacks.kit import MODES, Case, add, defined, freeze_challenge, public, ranged, symmetric, two_weights
-from zkcore import backward
+from tests.attacks.kit import (
+    MODES,
+    Case,
+    Step,
+    add,
+    corrected,
+    defined,
+    freeze_challenge,
+    public,
+    ranged,
+    symmetric,
+    two_weights,
+)
 from zkcore.commitment import hyrax
 from zkcore.graph.builder import Builder
 from zkcore.graph.system import freeze
 from zkcore.polynomial import boxes
+from zkcore.subprotocols import waves
+from zkcore.subprotocols.joint import GUARD
 from zkcore.testing.toolbox import CLEAR, HIDING, Attacker, Setup, plus, prove_system, rejection, verify_system
 
 CONTRADICTION = ((("evaluations", 0), (1, -1)), (("evaluations", 1), (-1,)))
@@ -25,7 +38,7 @@ SHAPE = (3, 5)  # boxes: 2 + 1 by 4 + 1
 @pytest.fixture(autouse=True)
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boxes, "WORTHWHILE", 1)
-    monkeypatch.setattr(backward, "SET", 0)
+    monkeypatch.setattr(waves, "SMALL", -1)
 
 
 # --- boxes ---
@@ -87,7 +100,7 @@ def products(false: int = 0) -> Case:
 def test_claims_on_products_are_one_sumcheck() -> None:
     order = products().forge().t.order
     assert order.count("? claims") == 1
-    assert "? merge" not in order
+    assert "> merged" not in order
     at = order.index("? claims")
     assert order[:at].count("> evaluations") == 2, "both claims' values were absorbed"
     assert order[at + 1] == "> round"
@@ -106,7 +119,7 @@ def test_claims_that_contradict_each_other(hiding: bool, frozen: bool, monkeypat
 def test_claims_at_different_places_are_one_sumcheck_side_by_side() -> None:
     order = symmetric().forge().t.order
     assert order.count("? claims") == 1
-    assert "? merge" not in order
+    assert "> merged" not in order
     at = order.index("? claims")
     assert order[:at].count("> evaluations") == 2, "both claims' values were absorbed"
     assert order[at:].count("> evaluations") == 1, "and the factors' values cross together"
@@ -119,7 +132,10 @@ def test_claims_side_by_side_that_contradict_each_other(
 ) -> None:
     if frozen:
         freeze_challenge(monkeypatch, "claims", 1)
-    forged = symmetric().forge({at: add(*d) for at, d in CONTRADICTION}, hiding)
+    lies = {at: add(*d) for at, d in CONTRADICTION}
+    steps = Step("acc", ("parts", 0)), Step("acc", ("parts", 0), (0, 1), nth=1)
+    forged = symmetric().forge(corrected(symmetric(), lies, *steps, hiding=hiding), hiding)
+    assert [g for g in forged.guards if g != "constraints"] == ([] if frozen else [GUARD])
     assert bool(symmetric().rejection(forged.proof, hiding)) != frozen
 
 
@@ -129,9 +145,12 @@ def test_what_is_true_and_false_side_by_side(hiding: bool, monkeypatch: pytest.M
     assert symmetric(5).rejection(symmetric(5).forge(hiding=hiding).proof, hiding)
     for told in (add(1, 0), add(0, 1)):  # of either set alone
         assert symmetric().rejection(symmetric().forge({("evaluations", 2): told}, hiding).proof, hiding)
-    monkeypatch.setattr(backward, "AT_ONCE", 1)  # one set a sumcheck: another proof
-    assert symmetric().forge().t.order.count("> evaluations") == 4
-    assert not symmetric().rejection(symmetric().forge(hiding=hiding).proof, hiding)
+    whole = symmetric().forge(hiding=hiding)
+    monkeypatch.setattr(waves, "LEAST", 1)  # one set a sumcheck: another proof
+    parted = symmetric().forge(hiding=hiding)
+    assert [f.t.order.count("> evaluations") for f in (whole, parted)] == [3, 4]
+    assert not symmetric().rejection(parted.proof, hiding)
+    assert symmetric().rejection(whole.proof, hiding)
 
 
 @MODES

@@ -24,7 +24,7 @@ def test_of_a_proof(tiny: Place) -> None:
     """Every part of the protocol is in it, and nothing is better than what it rests on."""
     content = api.inspect(tiny.proof, tiny.public)
     found = terms(content)
-    parts = {"lookup", "fraction tree", "sumcheck", "merge", "claims", "definitions", "opening", "inner product"}
+    parts = {"lookup", "fraction tree", "sumcheck", "claims", "definitions", "opening", "inner product"}
     assert set(found) == {*parts, "blind", "equations", "all"}
     assert all(200 < float(row["bits, all"]) <= float(row["bits, worst one"]) < 255 for row in found.values())
     assert found["all"]["challenges"] == sum(row["challenges"] for name, row in found.items() if name != "all")

@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test_transcript_bytes.py"
 EQUATIONS, LARGE = "tests/attacks/test_equations.py", "tests/attacks/test_large_tensors.py"
+JOINT = "tests/attacks/test_side_by_side.py"
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
 RANGES = "tests/attacks/test_range_trees.py"
 SOUNDNESS = "tests/unit/test_soundness.py"
@@ -93,40 +94,56 @@ MUTANTS: dict[str, Mutant] = {
     # what the protocol demands
     "zero check": mutant(
         "backward",
-        "t.require_zero(value, relation.name)",
-        "t.require_zero(value - value, relation.name)",
+        "t.require_zero(session.only(relation, at), relation.name)",
+        "t.require_zero(session.only(relation, at) * 0, relation.name)",
         ATTACKS,
         f"{GUARD} and output",
     ),
     "linear check": mutant(
-        "backward",
+        "subprotocols/waves",
         "weighted([(1, value), (-1, claim.value)])",
         "weighted([(1, value), (-1, value)])",
         ATTACKS,
         f"{GUARD} and sum",
     ),
     "einsum check": mutant(
-        "subprotocols/einsum",
-        "session.t.require_product(factors[-1], final, relation.name)",
-        "session.t.require_product([*factors[-1], 0], final * 0, relation.name)",
+        "subprotocols/joint",
+        "session.t.require_product([step.weight(own, found.point), *found.values], end, step.guard)",
+        "session.t.require_product([step.weight(own, found.point), *found.values, 0], end * 0, step.guard)",
         ATTACKS,
         f"{GUARD} and accumulator",
     ),
-    "sets of claims alike": mutant(
-        "subprotocols/einsum", 'return session.t.challenge("claims")', "return 1", LARGE, "side_by_side"
+    "einsum without rounds": mutant(
+        "subprotocols/waves",
+        "session.t.require_product(session.values(_wanted(session, r, claim)), claim.value, r.name)",
+        "session.t.require_product([*session.values(_wanted(session, r, claim)), 0], claim.value * 0, r.name)",
+        ATTACKS,
+        f"{GUARD} and transpose",
     ),
-    "sets of claims but the last": mutant(
-        "subprotocols/einsum", "for product in factors[:-1]:", "for product in factors[:0]:", LARGE, "side_by_side"
+    "sums side by side": mutant(
+        "subprotocols/joint",
+        "session.t.require_zero(weighted([(1, final), *terms]), GUARD)",
+        "session.t.require_zero(weighted([(1, final), *terms]) * 0, GUARD)",
+        JOINT,
+        GUARD,
+    ),
+    "each side by side": mutant(
+        "subprotocols/joint",
+        "for step, own, end, found in zip(steps, powers, ends, out, strict=True):",
+        "for step, own, end, found in list(zip(steps, powers, ends, out, strict=True))[:1]:",
+        JOINT,
+        GUARD,
     ),
     "einsum indicator": mutant(
         "subprotocols/einsum", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"
     ),
     "einsum clean": mutant("graph/builder", "clean = all(any(", "clean = any(any(", ATTACKS, "padding"),
-    "merge check": mutant(
-        "subprotocols/merge", "(-weight, value)]), f", "(0, value)]) * 0, f", ATTACKS, f"{GUARD} and contradicting"
-    ),
     "merge drops claims": mutant(
-        "subprotocols/merge", "if len(claims) == 1:", "if claims:", ATTACKS, f"{GUARD} and contradicting"
+        "subprotocols/waves",
+        "    return len(sets) > 1 and total",
+        "    sets[1:] = []\n    return len(sets) > 1 and total",
+        ATTACKS,
+        f"{GUARD} and contradicting",
     ),
     "no opening": mutant(
         "backward",
@@ -345,15 +362,8 @@ MUTANTS: dict[str, Mutant] = {
     "rounds ahead, rows": mutant(
         "transcript/blind", "self.position.extend(range(k, ", "self.position.extend(range(0, ", REPLAY, ""
     ),
-    "merge batch": known("subprotocols/merge", "merge", 1),
     "opening batch": known("commitment/hyrax", "opening batch", 1),
-    "claims batch": mutant(
-        "subprotocols/einsum",
-        'session.t.challenge("claims")',
-        '(session.t.challenge("claims") and 1)',
-        "tests/attacks/test_large_tensors.py",
-        "contradict and drawn",
-    ),
+    "claims batch": known("subprotocols/joint", "claims", 1),
     "a box left out": mutant(
         "polynomial/boxes",
         "return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut]",
@@ -554,8 +564,8 @@ MUTANTS: dict[str, Mutant] = {
         "truncated",
     ),
     # the ledger of errors
-    "stated error of a merge": mutant(
-        "subprotocols/merge", 't.error("merge", len(claims) - 1)', "None", SOUNDNESS, "merge or every_challenge"
+    "stated error of claims": mutant(
+        "subprotocols/joint", 'session.t.error("claims", count - 1)', "None", SOUNDNESS, "merge or side_by_side"
     ),
     "stated error of a lookup": mutant(
         "subprotocols/logup_gkr", "session.t.error(term, n * ways)", "None", SOUNDNESS, "lookup or inverses"

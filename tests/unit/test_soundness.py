@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.attacks.kit import LOG_WIDTH, TOOLS, Case, matmul, ranged, symmetric, two_tables
+from tests.attacks.kit import LOG_WIDTH, TOOLS, Case, matmul, ranged, side_by_side, symmetric, two_tables
 from zkcore import soundness
 from zkcore.field.kernels import MODULUS
 from zkcore.soundness import Term
@@ -45,8 +45,16 @@ def test_a_merge_by_hand() -> None:
     """Two claims about a [2, 2] tensor: gamma, then two rounds of degree 2; after it a round of degree 2 for the
     product; the transpose has none."""
     found = stated(symmetric())
-    assert found["merge"] == (1, 1)
+    assert found["claims"] == (1, 1)
     assert found["sumcheck"] == (2 + 1, 2 * 2 + 2)
+
+
+def test_claims_side_by_side_by_hand() -> None:
+    """Three claims about products of 1, 2 and 3 variables: gamma, then as many rounds as the largest has, of the
+    highest degree."""
+    found = stated(side_by_side())
+    assert found["claims"] == (1, 2)
+    assert found["sumcheck"] == (3, 3 * 3)
 
 
 def test_inverses_by_hand() -> None:

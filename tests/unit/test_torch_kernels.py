@@ -11,12 +11,12 @@ import torch
 
 from tests.unit.same_proofs import KINDS as MODELS
 from tests.unit.same_proofs import small
-from zkcore import backward
 from zkcore.commitment import columns, hyrax
 from zkcore.field import native, space
 from zkcore.field.torch_space import TorchSpace, exact_einsum
 from zkcore.graph import witness
 from zkcore.polynomial import boxes
+from zkcore.subprotocols import waves
 from zkcore.testing import same_bytes
 from zkcore.testing.torch_kernels import Held, TorchKernels
 
@@ -28,8 +28,8 @@ HERE = TorchSpace(torch.device("cpu"))
 def test_the_same_proof_whatever_holds_the_arrays(kind: str, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if cut:  # as large tensors are
         monkeypatch.setattr(boxes, "WORTHWHILE", 1)
-        monkeypatch.setattr(backward, "SET", 0)
-        monkeypatch.setattr(backward, "LARGE", 5)
+        monkeypatch.setattr(waves, "SMALL", 5)
+        monkeypatch.setattr(waves, "LEAST", 1 << 8)
         monkeypatch.setattr(hyrax, "POINTS", 7)
     model, strategy, argument = small(kind)
     answer = model.answer((3, 1, 4, 1, 5))

@@ -116,7 +116,7 @@ def test_the_sponge_by_hand() -> None:
 
     sponge = Sponge()
     sponge.absorb("label", b"data")
-    state = sha512(frame(b"zkcore/2", b"label", b"data")).digest()
+    state = sha512(frame(b"zkcore/3", b"label", b"data")).digest()
     assert sponge.state == state
     drawn = sponge.challenge("name")
     state = sha512(frame(state, b"challenge", b"name")).digest()

@@ -25,8 +25,8 @@ class Container:
 
 def container(data: bytes) -> Container:
     version, size = int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big")
-    if version != 2 or size > 1 << 22 or len(data) < 16 + size:
-        raise ValueError("no file of format version 2")
+    if version != 3 or size > 1 << 22 or len(data) < 16 + size:
+        raise ValueError("no file of format version 3")
     header = json.loads(data[16 : 16 + size])
     if canonical(header) != data[16 : 16 + size]:
         raise ValueError("the header is not canonical")
@@ -49,7 +49,7 @@ class Commitment:
         """M of the statement."""
         h = self.header
         kept = {k: h[k] for k in ("architecture", "config", "plugins", "quantisation")}
-        more = {"kind": "model", "format_version": 2, "tokenizer_sha256": h["tokenizer"][1]}
+        more = {"kind": "model", "format_version": 3, "tokenizer_sha256": h["tokenizer"][1]}
         return canonical({**kept, **more, "commitment_sha256": h["rows_sha256"]})
 
 
@@ -72,7 +72,7 @@ def answer_statement(model: bytes, header: dict[str, Any], system: bytes) -> byt
 # --- transcript -------------------------------------------------------------------------------------------------------
 class Transcript:
     def __init__(self, hiding: bool, statement: bytes) -> None:
-        self.state = b"zkcore/2"
+        self.state = b"zkcore/3"
         self.absorb("mode", b"hiding" if hiding else b"clear")
         self.absorb("statement", statement)
 

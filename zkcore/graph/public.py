@@ -94,12 +94,13 @@ class OneHot:
 
     def evaluate(self, place: Place) -> int | None:
         """sum over rows of eq(row) eq(column)."""
-        rows, column, used = _eq_values(self.outer, place[:-1]), place[-1], dict.fromkeys(self.index)
-        if self.width <= len(used) * len(column):  # all columns cost less than the used ones, each for itself
-            cells = (*_eq_values((self.width,), (column,)), 0)  # the last, -1, is an empty row's
-            return _dot(rows, [cells[i] for i in self.index])
-        known = {i: eq(index_point(i, len(column)), column) if i >= 0 else 0 for i in used}
-        return _dot(rows, [known[i] for i in self.index])
+        rows, column = _eq_values(self.outer, place[:-1]), place[-1]
+        low = len(column) // 2
+        left, right = (
+            _eq_values((1 << len(x),), (x,)) for x in (column[: len(column) - low], column[len(column) - low :])
+        )
+        columns = [left[i >> low] * right[i & (1 << low) - 1] % MODULUS if i >= 0 else 0 for i in self.index]
+        return _dot(rows, columns)
 
     def paired(self, place: Place, other: Place) -> int | None:
         return None

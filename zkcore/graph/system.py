@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,14 @@ class System:
 
     def committed_values(self) -> int:
         return sum(math.prod(t.shape) for t in self.of_kind("committed"))
+
+    def largest_tree(self) -> int:
+        """Cells of the lookups that share a tree, where they are most."""
+        cells = Counter[str]()
+        for r in self.relations:
+            if r.kind == "lookup":
+                cells[r.group] += math.prod(self.domain(r))
+        return max(cells.values(), default=0)
 
     def lookups(self) -> int:
         return sum(math.prod(self.domain(r)) for r in self.relations if r.kind == "lookup")

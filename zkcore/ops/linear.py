@@ -173,7 +173,8 @@ class Replicate:
 class Rope:
     """Rotary embedding (Su et al. 2021, in the half-split form of transformers): y = x * cos + (x swap) * sin, where
     the public swap [d, e] exchanges the halves of a head and negates one. cos, sin: [tiles, tile, d], scaled;
-    requantise once, afterwards."""
+    requantise once, afterwards. (x swap) is a tensor of its own: as one product of three, its sumcheck would have
+    both d and e, 2^25 entries for a head of 128 and 2,048 positions where two of 2^18 and 2^7 do."""
 
     name: str = "rope"
     cached: Mapping[str, int] = field(default_factory=dict)
@@ -196,5 +197,6 @@ class Rope:
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
         row = "hg"[: len(inputs["x"].shape) - 3] + POSITION
         straight = build.einsum("straight", f"{row}d,Iid->{row}d", inputs["x"], inputs["cos"])
-        turned = build.einsum("turned", f"{row}d,de,Iie->{row}e", inputs["x"], inputs["swap"], inputs["sin"])
+        swapped = build.einsum("swapped", f"{row}d,de->{row}e", inputs["x"], inputs["swap"])
+        turned = build.einsum("turned", f"{row}e,Iie->{row}e", swapped, inputs["sin"])
         build.linear("y", row + "d", straight[row + "d"] + turned[row + "d"])

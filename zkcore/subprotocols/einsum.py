@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zkcore.claim import Claim, Place
-from zkcore.field.kernels import MODULUS, FieldArray, Sumcheck
+from zkcore.field.kernels import MODULUS, FieldArray
 from zkcore.field.space import is_field
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
-from zkcore.polynomial import multilinear, univariate
+from zkcore.polynomial import multilinear
 from zkcore.polynomial.boxes import whole
 from zkcore.polynomial.point import Point, eq, less_than, num_vars, split
 from zkcore.relation import Relation
-from zkcore.subprotocols.session import At, Session, flat
-from zkcore.transcript.rounds import weighted
-from zkcore.transcript.transcript import Transcript
-from zkcore.transcript.values import Number
+from zkcore.subprotocols.joint import Proving
+from zkcore.subprotocols.session import At, Session, Wanted, flat
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,10 @@ class Plan:
         return bool(self.shared or self.padded)
 
     @property
+    def variables(self) -> int:
+        return sum(num_vars(self.size[x]) for x in self.summed)
+
+    @property
     def degree(self) -> int:
         return sum(any(x in f for x in self.summed) for f in self.factors) + self.weighted
 
@@ -54,7 +56,7 @@ def plan(system: System, relation: Relation) -> Plan:
 
 
 def together(system: System, relation: Relation, claims: Sequence[Claim]) -> list[list[Claim]]:
-    """Claims that differ only in axes that several factors share with the output: one sumcheck serves them all."""
+    """Claims that differ only in axes that several factors share with the output: the factors are bound alike."""
     p, (_, out) = plan(system, relation), relation.factors()
     groups: dict[Place, list[Claim]] = {}
     for claim in claims:
@@ -63,115 +65,96 @@ def together(system: System, relation: Relation, claims: Sequence[Claim]) -> lis
     return list(groups.values())
 
 
-def reduce(session: Session, relation: Relation, sets: Sequence[Sequence[Claim]]) -> None:
-    """Both sides; `sets`: as `together` makes them. The sum of gamma^k claim_k is proved by one sumcheck: in a set the
-    claims' eq factors are added up, and every set brings factors of its own, bound at other places. Error: (claims - 1
-    + degree * rounds) / r."""
-    p, (_, out) = plan(session.system, relation), relation.factors()
-    claims = [c for own in sets for c in own]
-    gamma = _batch(session, len(claims))
-    powers = univariate.powers(gamma, len(claims))
-    total = weighted(list(zip(powers, (c.value for c in claims), strict=True)))
-    left = iter(powers)
-    terms = [_Set([dict(zip(out, c.place, strict=True)) for c in own], [next(left) for _ in own]) for own in sets]
-    prover, fixed = _prover(session, relation, p, terms) if session.t.proving else (None, [])
-    point, final = session.sumcheck(total, sum(num_vars(p.size[x]) for x in p.summed), p.degree, prover)
-    bound = dict(zip(p.summed, split(point, [p.size[x] for x in p.summed]), strict=True))
-    wanted = [[w for e in relation.exprs for w in session.places(e, {**s.at[0], **bound})] for s in terms]
-
-    def known() -> list[int]:
-        return _finals(p, fixed, prover.finals() if prover else [])
-
-    values = iter(session.values([w for own in wanted for w in own], known))
-    factors: list[list[Number]] = [
-        [_weight(p, s, {**s.at[0], **bound}), *(next(values) for _ in own)]
-        for s, own in zip(terms, wanted, strict=True)
-    ]
-    for product in factors[:-1]:
-        final = weighted([(1, final), (-1, _product(session.t, product))])
-    session.t.require_product(factors[-1], final, relation.name)
-
-
 @dataclass(frozen=True)
-class _Set:
-    """Claims that are bound alike: their places by axis, and what they count for."""
+class Product:
+    """A set of claims, as `together` makes them, as a step of a joint sumcheck: their eq factors are added up."""
 
-    at: list[dict[str, Point]]
-    powers: list[int]
+    session: Session
+    relation: Relation
+    plan: Plan
+    claims: Sequence[Claim]
 
+    @property
+    def guard(self) -> str:
+        return self.relation.name
 
-def _batch(session: Session, claims: int) -> int:
-    if claims == 1:
-        return 1
-    session.t.error("claims", claims - 1)
-    return session.t.challenge("claims")
+    @property
+    def degree(self) -> int:
+        return self.plan.degree
 
+    @property
+    def variables(self) -> int:
+        return self.plan.variables
 
-def _product(t: Transcript, factors: Sequence[Number]) -> Number:
-    out: Number = 1
-    for f in factors:
-        out = t.multiply(out, f)
-    return out
+    @property
+    def entries(self) -> int:
+        return self.plan.degree << self.plan.variables
 
+    def wanted(self, point: Point) -> list[Wanted] | None:
+        p = self.plan
+        bound = dict(zip(p.summed, split(point, [p.size[x] for x in p.summed]), strict=True))
+        return factors_at(self.session, self.relation, {**self._at(self.claims[0]), **bound})
 
-def _weight(p: Plan, own: _Set, there: At) -> int:
-    """The claims' eq on the shared axes, added up, times the indicators, at a point."""
-    total = 0
-    for at, power in zip(own.at, own.powers, strict=True):
-        for x in p.shared:
-            power = power * eq(at[x], there[x]) % MODULUS
-        total += power
-    for x in p.padded:
-        total = total * less_than(there[x], p.size[x]) % MODULUS
-    return total % MODULUS
+    def weight(self, powers: Sequence[int], point: Point) -> int:
+        """The claims' eq on the shared axes, added up, times the indicators, at a point; 1 where neither is a table."""
+        p, total = self.plan, 0
+        there = dict(zip(p.summed, split(point, [p.size[x] for x in p.summed]), strict=True))
+        for claim, power in zip(self.claims, powers, strict=True):
+            at = self._at(claim)
+            for x in p.shared:
+                power = power * eq(at[x], there[x]) % MODULUS
+            total += power
+        for x in p.padded:
+            total = total * less_than(there[x], p.size[x]) % MODULUS
+        return total % MODULUS
 
-
-def _prover(
-    session: Session, relation: Relation, p: Plan, sets: Sequence[_Set]
-) -> tuple[Sumcheck | None, list[dict[int, int]]]:
-    """The sumcheck over the bound factors; by set, the factors without a summed axis, which are numbers, by index.
-    None: no axis is summed (a transposition)."""
-    k, tables, terms, fixed = session.kernels, list[Array](), [], []
-    shape = [1 << num_vars(p.size[x]) for x in p.summed]
-    full = p.weighted and len(p.shared) == len(p.summed) and len(sets) == len(sets[0].at) == 1
-    for own in sets:
-        numbers, start, scale = dict[int, int](), len(tables), 1 if p.weighted else own.powers[0]
-        for i, ((name, _), letters) in enumerate(zip(relation.reads(), p.factors, strict=True)):
-            outer = {x: own.at[0][x] for x in letters if x not in p.summed}
-            bound, left = multilinear.bind(k, session.data().array(name), letters, outer, session.system.ternary(name))
+    def proving(self, powers: Sequence[int]) -> Proving:
+        """The sumcheck over the bound factors: one without a summed axis is a number, one that comes twice is one
+        table."""
+        k, p, own = self.session.kernels, self.plan, self._at(self.claims[0])
+        shape = [1 << num_vars(p.size[x]) for x in p.summed]
+        alone = p.weighted and len(p.shared) == len(p.summed) and len(self.claims) == 1  # eq need be no table
+        factors = [(name, letters) for (name, _), letters in zip(self.relation.reads(), p.factors, strict=True)]
+        tables, numbers = dict[tuple[str, str], Array](), dict[tuple[str, str], int]()
+        for name, letters in dict.fromkeys(factors):
+            outer = {x: own[x] for x in letters if x not in p.summed}
+            data = self.session.data().array(name)
+            bound, left = multilinear.bind(k, data, letters, outer, self.session.system.ternary(name))
             if left:
-                tables.append(flat(bound, left, p.summed, shape))
+                tables[name, letters] = flat(bound, left, p.summed, shape)
             else:
-                numbers[i] = k.to_scalars(bound.reshape(1, 4))[0] if is_field(bound) else int(bound)
-                scale = scale * numbers[i] % MODULUS
-        fixed.append(numbers)
-        if len(tables) == start:
-            continue
-        if p.weighted and not full:
-            tables.append(_weight_table(session, p, own, shape))
-        terms.append((scale, tuple(range(start, len(tables)))))
-    if not tables:
-        return None, fixed
-    point = [r for x in p.summed for r in sets[0].at[0][x]] if full else None
-    return k.sumcheck(tables, terms, p.degree, point), fixed
+                numbers[name, letters] = k.to_scalars(bound.reshape(1, 4))[0] if is_field(bound) else int(bound)
+        places = {f: i for i, f in enumerate(tables)}
+        term, laid = [places[f] for f in factors if f in places], list(tables.values())
+        if p.weighted and not alone:
+            term.append(len(laid))
+            laid.append(self._weight_table(powers, shape))
+        scale = powers[0] if alone or not p.weighted else 1
+        for f in factors:
+            scale = scale * numbers.get(f, 1) % MODULUS
+        point = [r for x in p.summed for r in own[x]] if alone else None
+        sumcheck = k.sumcheck(laid, [(scale, tuple(term))], p.degree, point)
+
+        def values() -> list[int]:
+            finals = sumcheck.finals()
+            return [numbers[f] if f in numbers else finals[places[f]] for f in factors]
+
+        return Proving(sumcheck, values)
+
+    def _at(self, claim: Claim) -> dict[str, Point]:
+        return dict(zip(self.relation.factors()[1], claim.place, strict=True))
+
+    def _weight_table(self, powers: Sequence[int], shape: list[int]) -> FieldArray:
+        """`weight` over the summed domain."""
+        k, p, shared = self.session.kernels, self.plan, "".join(self.plan.shared)
+        lengths, places = [1 << num_vars(p.size[x]) for x in shared], [self._at(c) for c in self.claims]
+        parts = [multilinear.eq_over(k, [at[x] for x in shared], c) for at, c in zip(places, powers, strict=True)]
+        total = parts[0] if len(parts) == 1 else k.combine([(1, part) for part in parts], 0, len(parts[0]))
+        table = flat(total.reshape(*lengths, 4), shared, p.summed, shape)
+        for x in p.padded:
+            table = k.multiply(table, flat(self.session.data().indicator(whole((p.size[x],))), x, p.summed, shape))
+        return table.reshape(-1, 4)
 
 
-def _finals(p: Plan, fixed: Sequence[dict[int, int]], tables: Sequence[int]) -> list[int]:
-    """The factors' values, set by set, out of those of the tables: which lie side by side, each set's weights last."""
-    out, each = list[int](), len(tables) // len(fixed)
-    for k, numbers in enumerate(fixed):
-        left = iter(tables[k * each : (k + 1) * each])
-        out += [numbers[i] if i in numbers else next(left) for i in range(len(p.factors))]
-    return out
-
-
-def _weight_table(session: Session, p: Plan, own: _Set, shape: list[int]) -> FieldArray:
-    """`_weight` over the summed domain."""
-    k, shared = session.kernels, "".join(p.shared)
-    lengths = [1 << num_vars(p.size[x]) for x in shared]
-    parts = [multilinear.eq_over(k, [at[x] for x in shared], c) for at, c in zip(own.at, own.powers, strict=True)]
-    total = parts[0] if len(parts) == 1 else k.combine([(1, part) for part in parts], 0, len(parts[0]))
-    table = flat(total.reshape(*lengths, 4), shared, p.summed, shape)
-    for x in p.padded:
-        table = k.multiply(table, flat(session.data().indicator(whole((p.size[x],))), x, p.summed, shape))
-    return table.reshape(-1, 4)
+def factors_at(session: Session, relation: Relation, at: At) -> list[Wanted]:
+    return [w for e in relation.exprs for w in session.places(e, at)]

@@ -115,6 +115,11 @@ class Session:
         terms = [(c, v) for (c, _, _), v in zip(expr.terms, values, strict=True)]
         return weighted([*terms, (1, expr.const * real % MODULUS)])
 
+    def only(self, relation: Relation, at: At) -> Number:
+        """The extension of a linear's or a zero's one expression."""
+        expr = relation.exprs[0]
+        return self.affine(expr, at, self.real(relation, at) if expr.const else 0)
+
     def real(self, relation: Relation, at: At) -> int:
         """The extension of the indicator of the relation's real cells."""
         shape = self.system.domain(relation)

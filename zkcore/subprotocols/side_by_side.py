@@ -7,10 +7,13 @@ the small one. It takes part in the first n rounds as it is; from then on it is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
+from typing import Protocol
 
 from zkcore.field.kernels import MODULUS, Sumcheck, Term
+from zkcore.polynomial.univariate import lagrange
 
 HALF = pow(2, -1, MODULUS)
 
@@ -20,9 +23,57 @@ def share(variables: int, total: int) -> int:
     return pow(HALF, total - variables, MODULUS)
 
 
+_weights = lru_cache(maxsize=64)(lagrange)  # parts of one degree share them
+
+
+class Summand(Protocol):
+    """The prover's, of one part."""
+
+    @property
+    def prover(self) -> Sumcheck: ...
+
+    def round(self, degree: int) -> list[int]:
+        """At 0, 2, ..., degree."""
+        ...
+
+    def bind(self, challenge: int) -> None: ...
+
+
+@dataclass
+class Claimed:
+    """Of a part whose sum is known: its values at as many points as the others need follow from its own. `degree`: its
+    own; `left`: variables still to bind; `late`: rounds since; `claim`: of what is left to sum."""
+
+    prover: Sumcheck
+    claim: int
+    degree: int
+    left: int
+    late: int = 0
+    _values: list[int] = field(default_factory=list)
+
+    def round(self, degree: int) -> list[int]:
+        if not self.left:
+            return [self.claim * pow(HALF, self.late + 1, MODULUS) % MODULUS] * degree
+        first, *rest = self.prover.round()
+        self._values = [first, (self.claim - first) % MODULUS, *rest]
+        return [first, *rest, *(self._at(x) for x in range(self.degree + 1, degree + 1))]
+
+    def bind(self, challenge: int) -> None:
+        if not self.left:
+            self.late += 1
+            return
+        self.prover.bind(challenge)  # a GPU begins with the next round
+        self.claim = self._at(challenge)
+        self.left -= 1
+
+    def _at(self, x: int) -> int:
+        return sum(w * v for w, v in zip(_weights(self.degree, x), self._values, strict=True)) % MODULUS
+
+
 @dataclass
 class Part:
-    """The prover's: sum of coefficient * product of tables. `left`: variables still to bind; `late`: rounds since."""
+    """Of a part whose sum is not known, of the joint degree: sum of coefficient * product of tables. `left`: variables
+    still to bind; `late`: rounds since."""
 
     prover: Sumcheck
     terms: Sequence[Term]
@@ -48,7 +99,7 @@ class Part:
 class SideBySide:
     """A `Sumcheck` for the sum of all parts."""
 
-    parts: Sequence[Part]
+    parts: Sequence[Summand]
     degree: int
 
     def round(self) -> list[int]:

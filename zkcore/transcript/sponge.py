@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from zkcore.field.kernels import MODULUS, FollowsRounds
 
-PROTOCOL = b"zkcore/2"
+PROTOCOL = b"zkcore/3"
 
 
 class Sponge:
