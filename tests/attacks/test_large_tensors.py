@@ -146,7 +146,7 @@ def test_what_is_true_and_false_side_by_side(hiding: bool, monkeypatch: pytest.M
     for told in (add(1, 0), add(0, 1)):  # of either set alone
         assert symmetric().rejection(symmetric().forge({("evaluations", 2): told}, hiding).proof, hiding)
     whole = symmetric().forge(hiding=hiding)
-    monkeypatch.setattr(waves, "LEAST", 1)  # one set a sumcheck: another proof
+    monkeypatch.setattr("zkcore.graph.system.LEAST_JOINT", 1)  # one set a sumcheck: another proof
     parted = symmetric().forge(hiding=hiding)
     assert [f.t.order.count("> evaluations") for f in (whole, parted)] == [3, 4]
     assert not symmetric().rejection(parted.proof, hiding)

@@ -89,7 +89,7 @@ def contradiction() -> Case:
 @MODES
 def test_how_steps_are_cut_is_part_of_the_format(hiding: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = side_by_side().forge(hiding=hiding)
-    monkeypatch.setattr(waves, "LEAST", 1)
+    monkeypatch.setattr("zkcore.graph.system.LEAST_JOINT", 1)
     parted = side_by_side().forge(hiding=hiding)
     rounds = [forged.t.order.count("> round") for forged in (whole, parted)]
     assert rounds[1] - rounds[0] == 1 + 2, "products of 1, 2 and 3 variables"

@@ -29,7 +29,7 @@ def test_the_same_proof_whatever_holds_the_arrays(kind: str, cut: bool, monkeypa
     if cut:  # as large tensors are
         monkeypatch.setattr(boxes, "WORTHWHILE", 1)
         monkeypatch.setattr(waves, "SMALL", 5)
-        monkeypatch.setattr(waves, "LEAST", 1 << 8)
+        monkeypatch.setattr("zkcore.graph.system.LEAST_JOINT", 1 << 8)
         monkeypatch.setattr(hyrax, "POINTS", 7)
     model, strategy, argument = small(kind)
     answer = model.answer((3, 1, 4, 1, 5))

@@ -21,6 +21,7 @@ from zkcore.relation import Relation
 FORWARD = 40  # bytes for a cell of the largest tensor of a forward pass
 COLUMN = 24  # bytes for a cell of a lookup, while its columns are made
 FIELD, SELECTOR, INTEGER = 32, 1, 2  # bytes of a leaf's columns
+JOINT = 48  # bytes for an entry of a joint sumcheck's tables, and what they are bound to
 PASSING = 4  # derived tensors that are there together
 GIB = 1 << 30
 
@@ -51,9 +52,11 @@ def least(system: System) -> int:
     lookups = [r for r in system.relations if r.kind == "lookup"]
     checked, defining = [r for r in lookups if not r.outs], [r for r in lookups if r.outs]
     working = [FORWARD * max((_cells(t) for t in system.tensors.values() if t.kind != "weight"), default=0)]
-    for relations, numerator in ((checked, SELECTOR), (defining, FIELD)):
-        for group in dict.fromkeys(r.group for r in relations):
-            working.append(_tree(system, [r for r in relations if r.group == group], numerator))
+    working.append(JOINT * system.joint_entries())
+    own, shared = {r.group: r.group for r in checked}, system.definition_trees(list(reversed(defining)))
+    for relations, numerator, trees in ((checked, SELECTOR, own), (defining, FIELD, shared)):
+        for tree in dict.fromkeys(trees.values()):
+            working.append(_tree(system, [r for r in relations if trees[r.group] == tree], numerator))
     return sum(_cells(t) * _width(t) for t in system.of_kind("committed")) + max(working)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zkcore.graph.builder import Builder
 from zkcore.graph.rules import Digit, Entry
 from zkcore.graph.tensor import PublicTensor, Tensor
 from zkcore.relation import Relation
+
+LEAST_JOINT = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +54,26 @@ class System:
 
     def largest_tree(self) -> int:
         """Cells of the lookups that share a tree, where they are most."""
+        return max(self._cells(r for r in self.relations if r.kind == "lookup").values(), default=0)
+
+    def joint_entries(self) -> int:
+        """That the tables of one sumcheck over many relations may have: they take less than the largest tree."""
+        return max(LEAST_JOINT, self.largest_tree() // 4)
+
+    def definition_trees(self, defining: Sequence[Relation]) -> dict[str, str]:
+        """By group of these lookups: the one whose tree it shares. Neighbours are joined up to half as many cells as
+        the largest tree has (numerators are field elements), if their indices are opened together."""
+        cells, opened = self._cells(defining), {r.group: self.tensors[r.reads()[0][0]].group for r in defining}
+        trees = fill_trees(list(cells.values()), self.largest_tree() // 2)
+        first = dict[tuple[str, int], str]()
+        return {g: first.setdefault((opened[g], tree), g) for g, tree in zip(cells, trees, strict=True)}
+
+    def _cells(self, lookups: Iterable[Relation]) -> dict[str, int]:
+        """By group, in order."""
         cells = Counter[str]()
-        for r in self.relations:
-            if r.kind == "lookup":
-                cells[r.group] += math.prod(self.domain(r))
-        return max(cells.values(), default=0)
+        for r in lookups:
+            cells[r.group] += math.prod(self.domain(r))
+        return dict(cells)
 
     def lookups(self) -> int:
         return sum(math.prod(self.domain(r)) for r in self.relations if r.kind == "lookup")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Protocol
 
 from zkcore.claim import Claim
-from zkcore.graph.system import System, fill_trees
+from zkcore.graph.system import System
 from zkcore.relation import Relation
 from zkcore.subprotocols.session import Session
 
@@ -38,19 +37,9 @@ class LookupArgument(Protocol):
 
 
 def together(system: System, definitions: Sequence[Definition]) -> dict[str, list[Definition]]:
-    """Definitions that share a tree, by the first one's group. Those of neighbouring groups do, up to half as many
-    cells as the largest tree of the lookups has (their numerators are field elements), if what they read is opened
-    together."""
-    cells, openings = dict[str, int](), dict[str, str]()
-    for relation in dict.fromkeys(d.relation for d in definitions):
-        group = relation.group
-        cells[group] = cells.get(group, 0) + prod(system.domain(relation))
-        openings[group] = system.tensors[relation.reads()[0][0]].group
-    trees = dict(zip(cells, fill_trees(list(cells.values()), system.largest_tree() // 2), strict=True))
-    first = dict[tuple[str, int], str]()
+    """Definitions that share a tree, by the first one's group."""
+    trees = system.definition_trees(list(dict.fromkeys(d.relation for d in definitions)))
     out = dict[str, list[Definition]]()
     for d in definitions:
-        group = d.relation.group
-        name = first.setdefault((openings[group], trees[group]), group)
-        out.setdefault(name, []).append(d)
+        out.setdefault(trees[d.relation.group], []).append(d)
     return out

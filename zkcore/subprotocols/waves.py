@@ -20,8 +20,6 @@ from zkcore.transcript.rounds import weighted
 
 SMALL = 20  # variables: claims about outputs of no more are merged first, which costs less than claims on factors
 MANY = 8  # claims that go through a relation side by side
-LEAST = 1 << 20  # entries that the tables of one sumcheck may have, or as many as cells in the largest lookup tree,
-# which takes more memory than they do
 
 
 def reduce(session: Session, told: Callable[[int, int], None]) -> None:
@@ -30,7 +28,7 @@ def reduce(session: Session, told: Callable[[int, int], None]) -> None:
     waiting = [r for r in reversed(session.system.relations) if r.kind in ("einsum", "linear")]
     readers = Counter(n for r in waiting for n in _inputs(r))
     most, held = len(waiting), dict[str, list[Claim]]()
-    limit = max(LEAST, session.system.largest_tree())
+    limit = session.system.joint_entries()
     while waiting:
         told(most - len(waiting), most)
         ready = [r for r in waiting if not readers[r.outs[0]]]
