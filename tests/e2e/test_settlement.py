@@ -256,7 +256,7 @@ def test_one_of_another_model(other: Place, clearly: Settled, tmp_path: Path) ->
         ("plugins", [["folding", "9.9"], ["zkcore", "1"]], "plugins: expected [['zkcore', "),
         ("config", {}, "config."),
         ("quantisation", {}, "quantisation."),
-        ("format_version", 1, "format_version: expected 2, found 1"),
+        ("format_version", 1, "format_version: expected 3, found 1"),
         ("tokenizer_sha256", "0", "tokenizer_sha256: expected "),
     ],
 )

@@ -12,6 +12,7 @@ from zkcore.field.space import narrow
 from zkcore.field.unmade import Given, Stacked, read, size
 from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
+from zkcore.graph.one_hot import one_hot_of
 from zkcore.graph.rules import Entry
 from zkcore.graph.system import System
 from zkcore.polynomial.boxes import Box, whole
@@ -44,6 +45,7 @@ class Witness:
         self._makers = {out: (r, k) for r in system.relations for k, out in enumerate(r.outs, 1)}
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
+        self._kinds = dict[str, str]()  # by name: the type of what was read once
         self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
         if given_room is None and memory is not None:
             given_room = GIVEN * memory
@@ -58,8 +60,16 @@ class Witness:
             if self._memory is None:
                 self._arrays[name] = made
             else:
-                self._keep(name, narrow(made), self._memory)
+                self._keep(name, self._narrow(name, made), self._memory)
         return self._arrays[name]
+
+    def _narrow(self, name: str, array: Array) -> Array:
+        """What is derived again has the type that it had: a GPU is not asked for its extent, and waited for, again."""
+        if name not in self._kinds or arrays.is_field(array):
+            array = narrow(array)
+            self._kinds[name] = str(array.dtype).removeprefix("torch.")
+            return array
+        return self.kernels.space.cast(array, self._kinds[name])
 
     def _keep(self, name: str, array: Array, memory: int) -> None:
         """Make room for it first."""
@@ -118,6 +128,8 @@ class Witness:
 
     def _derive(self, relation: Relation, column: int) -> Array:
         if relation.kind == "einsum":
+            if (made := self._chosen_rows(relation)) is not None:
+                return made
             return arrays.einsum(self.kernels, relation.spec, [self.array(n) for n, _ in relation.reads()])
         if relation.kind == "linear":
             return self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
@@ -126,6 +138,21 @@ class Witness:
         chosen = self.chosen(relation)
         values = self.kernels.space.take(self.entries(relation.table, column), self.rows(relation))
         return values if chosen is None else values * chosen
+
+    def _chosen_rows(self, relation: Relation) -> Array | None:
+        """A product with a public one-hot tensor that only chooses along an axis needs no sums. None: it is another."""
+        pick = one_hot_of(relation, self.system.publics)
+        if pick is None or pick.name in self._tamper:
+            return None
+        array, here = self.array(pick.of), self.kernels.space
+        shape = arrays.shape_of(array)
+        if arrays.is_field(array) or shape[pick.axis] < pick.source.width:
+            return None
+        index = here.own(np.array(pick.source.index, dtype=np.int64))
+        chosen = array[(slice(None),) * pick.axis + (index,)]
+        laid = chosen.reshape(*shape[: pick.axis], *pick.source.outer, *shape[pick.axis + 1 :])
+        made = here.contiguous(here.transpose(laid, pick.order))
+        return made if self._memory is not None else here.cast(made, "int64")
 
     def entries(self, table: Table, column: int) -> Array:
         """A table's column, where the kernels are."""

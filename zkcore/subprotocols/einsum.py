@@ -21,6 +21,7 @@ from zkcore.polynomial.point import Point, eq, less_than, num_vars, split
 from zkcore.relation import Relation
 from zkcore.subprotocols.joint import Proving
 from zkcore.subprotocols.session import At, Session, Wanted, flat
+from zkcore.subprotocols.side_by_side import HALF
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Product:
         table."""
         k, p, own = self.session.kernels, self.plan, self._at(self.claims[0])
         shape = [1 << num_vars(p.size[x]) for x in p.summed]
-        alone = p.weighted and len(p.shared) == len(p.summed) and len(self.claims) == 1  # eq need be no table
+        alone = bool(p.shared) and not p.padded and len(self.claims) == 1  # eq need be no table
         factors = [(name, letters) for (name, _), letters in zip(self.relation.reads(), p.factors, strict=True)]
         tables, numbers = dict[tuple[str, str], Array](), dict[tuple[str, str], int]()
         for name, letters in dict.fromkeys(factors):
@@ -130,9 +131,13 @@ class Product:
             term.append(len(laid))
             laid.append(self._weight_table(powers, shape))
         scale = powers[0] if alone or not p.weighted else 1
+        point = None
+        if alone:  # eq(1/2, x) = 1/2 on an axis that it is not about
+            unshared = sum(num_vars(p.size[x]) for x in p.summed if x not in p.shared)
+            scale = scale << unshared
+            point = [r for x in p.summed for r in (own[x] if x in p.shared else [HALF] * num_vars(p.size[x]))]
         for f in factors:
             scale = scale * numbers.get(f, 1) % MODULUS
-        point = [r for x in p.summed for r in own[x]] if alone else None
         sumcheck = k.sumcheck(laid, [(scale, tuple(term))], p.degree, point)
 
         def values() -> list[int]:

@@ -47,8 +47,8 @@ def _inputs(relation: Relation) -> list[str]:
 
 
 def _direct(session: Session, ready: Sequence[Relation], held: dict[str, list[Claim]]) -> list[Relation]:
-    """Those that take no rounds: sums of tensors at one point, and products without a summed axis."""
-    done = [r for r in ready if len(held[r.outs[0]]) <= MANY and _variables(session, r) == 0]
+    """Those that take no rounds, now: sums of tensors at one point, and products without a summed axis."""
+    done = [r for r in ready if _variables(session, r) == 0 and not _merged_first(session, r, held[r.outs[0]])]
     claims = [(r, c) for r in done for c in held[r.outs[0]]]
     session.values([w for r, c in claims for w in _wanted(session, r, c)])
     for r, claim in claims:
@@ -80,13 +80,12 @@ def _wave(session: Session, ready: Sequence[Relation], held: dict[str, list[Clai
     steps, done = list[joint.Step](), list[Relation]()
     for r in ready:
         claims = held[r.outs[0]]
-        sets = [] if r.kind == "linear" else einsum.together(session.system, r, claims)
-        if _merged_first(session, claims, sets):
+        if _merged_first(session, r, claims):
             steps.append(Merge(session, claims))
             continue
         done.append(r)
         plan = einsum.plan(session.system, r)
-        steps += [Product(session, r, plan, own) for own in sets]
+        steps += [Product(session, r, plan, own) for own in einsum.together(session.system, r, claims)]
     for some in _cut(steps, limit):
         for step, found in zip(some, joint.run(session, some), strict=True):
             if isinstance(step, Merge):
@@ -94,10 +93,11 @@ def _wave(session: Session, ready: Sequence[Relation], held: dict[str, list[Clai
     return done
 
 
-def _merged_first(session: Session, claims: Sequence[Claim], sets: Sequence[Sequence[Claim]]) -> bool:
-    if max(len(sets), len(claims) if not sets else 0) > MANY:
-        return True
-    return len(sets) > 1 and total_vars(session.system.tensors[claims[0].tensor].shape) <= SMALL
+def _merged_first(session: Session, relation: Relation, claims: Sequence[Claim]) -> bool:
+    """Are these claims made one before they go through the relation? Those of a set count as one."""
+    linear = relation.kind == "linear"
+    sets = len(claims) if linear else len(einsum.together(session.system, relation, claims))
+    return sets > MANY or sets > 1 and total_vars(session.system.tensors[relation.outs[0]].shape) <= SMALL
 
 
 def _cut(steps: Sequence[joint.Step], limit: int) -> Iterator[list[joint.Step]]:
