@@ -12,6 +12,7 @@ from zkcore.graph.builder import Builder
 from zkcore.graph.public import Dense
 from zkcore.graph.system import freeze
 from zkcore.graph.tensor import Tensor
+from zkcore.graph.vmap import Axis, Stack
 from zkcore.relation import Table, range_table
 from zkcore.testing.toolbox import HIDING, Setup, commit_weights, prove_system, verify_system
 
@@ -170,6 +171,21 @@ def test_tables_of_one_name_but_other_contents() -> None:
     other = Table("square", 4, ((0, 3), (0, 9)), lambda: [np.arange(4), np.arange(4)])
     with pytest.raises(GraphError, match="another table is already called square"):
         build.lookup("b", other, "i", [y["i"]])
+
+
+def test_a_stack_of_blocks_with_another_table_or_relation_of_a_name() -> None:
+    """The lookup argument would take one table for the other."""
+    other = Table("square", 4, ((0, 3), (0, 9)), lambda: [np.arange(4), np.arange(4)])
+    for table, zero, what in ((other, "z", "already called square"), (SQUARE, "layers.z", "two relations")):
+        (target, w, y), (block, v, x) = small(), small()
+        target.lookup("a", SQUARE, "i", [y["i"]])
+        target.zero(zero, "i", w["i"])
+        block.lookup("b", table, "i", [x["i"]])
+        block.zero("z", "i", v["i"])
+        stack = Stack(block, target, Axis("l", 2, "layers.", {}))
+        stack.declare()
+        with pytest.raises(GraphError, match=what):
+            stack.relate()
 
 
 @pytest.mark.parametrize("rows", [[1, 2, 3, 4], [0, 1, 2], [0, 2, 1, 3], [0, 1, 2, 2], [0, 1, 2, 3, 4]])

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS, BYTES = "tests/attacks/test_transcript_attacks.py", "tests/attacks/test_transcript_bytes.py"
 EQUATIONS, LARGE = "tests/attacks/test_equations.py", "tests/attacks/test_large_tensors.py"
-JOINT = "tests/attacks/test_side_by_side.py"
+JOINT, SHARED = "tests/attacks/test_side_by_side.py", "tests/attacks/test_shared_trees.py"
 HIDDEN, SETTLED = "tests/attacks/test_zero_knowledge.py", "tests/attacks/test_settlement.py"
 RANGES = "tests/attacks/test_range_trees.py"
 SOUNDNESS = "tests/unit/test_soundness.py"
@@ -133,6 +133,27 @@ MUTANTS: dict[str, Mutant] = {
         "for step, own, end, found in list(zip(steps, powers, ends, out, strict=True))[:1]:",
         JOINT,
         GUARD,
+    ),
+    "steps' own claims": mutant(
+        "subprotocols/joint",
+        "left = iter(univariate.powers(gamma, count))",
+        "left = iter([gamma] * count)",
+        JOINT,
+        "different_products and drawn",
+    ),
+    "last steps": mutant(
+        "subprotocols/waves",
+        "    if some:\n        yield some",
+        "    if False:\n        yield some",
+        ATTACKS,
+        f"{GUARD} and accumulator",
+    ),
+    "merged claims": mutant(
+        "subprotocols/waves",
+        "held[step.name] = [step.merged(found.point, found.values[0])]",
+        "held[step.name] = []",
+        ATTACKS,
+        f"{GUARD} and merged",
     ),
     "einsum indicator": mutant(
         "subprotocols/einsum", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"
@@ -312,6 +333,34 @@ MUTANTS: dict[str, Mutant] = {
         "None",
         ATTACKS,
         "pushforward",
+    ),
+    "definitions of other groups": mutant(
+        "subprotocols/lookup",
+        "out.setdefault(trees[d.relation.group], []).append(d)",
+        "out.setdefault(trees[d.relation.group], []).extend([d] * (trees[d.relation.group] == d.relation.group))",
+        JOINT,
+        "function_value",
+    ),
+    "definitions apart": mutant(
+        "subprotocols/logup_gkr",
+        "powers = univariate.powers(delta, len(definitions) + 1)[1:]",
+        "powers = [delta] * len(definitions)",
+        SHARED,
+        "two_functions and drawn",
+    ),
+    "columns apart": mutant(
+        "subprotocols/logup_gkr",
+        "shares = {key: pow(batch, i, MODULUS) for",
+        "shares = {key: batch for",
+        SHARED,
+        "two_columns and drawn",
+    ),
+    "tables apart": mutant(
+        "subprotocols/leaf_blocks",
+        "(self.beta - self.tags[table] - 1)",
+        "(self.beta - 1)",
+        SHARED,
+        "another_table and True",
     ),
     "tlookup equations": mutant(
         "subprotocols/tlookup",

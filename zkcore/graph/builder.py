@@ -94,12 +94,15 @@ class Builder:
         return tuple(size[x] for x in letters)
 
     # --- relations -------------------------------------------------------------------------------------------------
-    def _relate(self, relation: Relation) -> Relation:
+    def relate(self, relation: Relation) -> None:
+        """The only way in. Tables are told apart by their names, and so are relations."""
         if relation.name in self._names:
             raise GraphError(f"{relation.name}: two relations of this name")
+        table = relation.table
+        if table and self._tables.setdefault(table.name, table).digest != table.digest:
+            raise GraphError(f"{relation.name}: another table is already called {table.name}")
         self._names.add(relation.name)
         self.relations.append(relation)
-        return relation
 
     def einsum(self, name: str, spec: str, *ins: Tensor) -> Tensor:
         """out = sum of products, e.g. einsum("acc", "im,mo->io", x, w)."""
@@ -111,7 +114,7 @@ class Builder:
         lo, hi = product_interval(ins, factors, out, size)
         clean = all(any(x in f and t.clean for t, f in zip(ins, factors, strict=True)) for x in out)
         full = self._name(name)
-        self._relate(Relation("einsum", full, spec, exprs, (full,), group=self.group))
+        self.relate(Relation("einsum", full, spec, exprs, (full,), group=self.group))
         return self._define(full, [size[x] for x in out], lo, hi, clean)
 
     def linear(self, name: str, letters: str, expr: Expr) -> Tensor:
@@ -119,7 +122,7 @@ class Builder:
         if any(set(a) != set(letters) for _, _, a in expr.terms):
             raise GraphError(f"{name}: a broadcast would fill padding; use an einsum")
         full = self._name(name)
-        self._relate(Relation("linear", full, letters, (expr,), (full,), group=self.group))
+        self.relate(Relation("linear", full, letters, (expr,), (full,), group=self.group))
         clean = all(self.tensors[n].clean for _, n, _ in expr.terms)
         return self._define(full, self.domain(letters, (expr,)), *self.interval(expr), clean)
 
@@ -128,7 +131,7 @@ class Builder:
         self.interval(expr)
         if any(set(a) != set(letters) for _, _, a in expr.terms):
             raise GraphError(f"{name}: a broadcast would fill padding; use an einsum")
-        self._relate(Relation("zero", self._name(name), letters, (expr,), group=self.group))
+        self.relate(Relation("zero", self._name(name), letters, (expr,), group=self.group))
 
     def lookup(
         self,
@@ -143,14 +146,10 @@ class Builder:
         """The columns are a row of `table` wherever the mask is 1. `defines`: {new tensor: table column}; such a tensor
         is zero outside the mask (and, where it is virtual, on padding)."""
         full, shape = self._name(name), self.domain(letters, columns)
-        if self._tables.setdefault(table.name, table).digest != table.digest:
-            raise GraphError(f"{full}: another table is already called {table.name}")
         for e in columns:
             self.interval(e)  # both sides below 2^253: equal mod r means equal
         if mask and not (mask[0].kind == "public" and 0 <= mask[0].lo <= mask[0].hi <= 1):
             raise GraphError(f"{full}: a mask must be public, of zeros and ones")
-        if mask and (mask[0].kind != "public" or mask[0].lo < 0 or mask[0].hi > 1):
-            raise GraphError(f"{full}: a mask is public, and 0 or 1")
         if defines:
             self._check_definition(full, table, columns, defines)
             if not self.virtual_outputs:
@@ -162,7 +161,7 @@ class Builder:
         names = tuple(t.name for t in made)
         mask_name, mask_letters = (mask[0].name, mask[1]) if mask else (None, "")
         relation = Relation("lookup", full, letters, tuple(columns), names, table, mask_name, mask_letters, self.group)
-        self._relate(relation)
+        self.relate(relation)
         self._keep_promise(columns[0], table.ranges[0], relation)
         return made
 

@@ -46,7 +46,7 @@ class Stack:
                 raise GraphError(f"{name}: the stack reads it, but nobody made it")
         for relation in self.template.relations:
             self.relations[relation] = self.relation(relation)
-            self.target.relations.append(self.relations[relation])
+            self.target.relate(self.relations[relation])
         for name, rule in self.template.digits.items():
             self.target.digits[self.name(name)] = self.rule(rule)
 
