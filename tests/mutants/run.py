@@ -161,10 +161,17 @@ MUTANTS: dict[str, Mutant] = {
     "einsum clean": mutant("graph/builder", "clean = all(any(", "clean = any(any(", ATTACKS, "padding"),
     "merge drops claims": mutant(
         "subprotocols/waves",
-        "    return len(sets) > 1 and total",
-        "    sets[1:] = []\n    return len(sets) > 1 and total",
+        "steps.append(Merge(session, claims))",
+        "steps.append(Merge(session, claims[:1]))",
         ATTACKS,
         f"{GUARD} and contradicting",
+    ),
+    "sets are dropped": mutant(
+        "subprotocols/waves",
+        "for own in einsum.together(session.system, r, claims)]",
+        "for own in einsum.together(session.system, r, claims)[:1]]",
+        LARGE,
+        "side_by_side",
     ),
     "no opening": mutant(
         "backward",
