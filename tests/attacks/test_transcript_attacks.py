@@ -195,6 +195,11 @@ WALKS = {
     "false weight": Walk(lambda: matmul(FALSE), {"opening"}, (CLAIM, Step("acc", ("evaluations", 1)))),
     "false sum": Walk(lambda: summed(FALSE), {"total"}, (CLAIM,)),
     "false transpose": Walk(lambda: symmetric(FALSE), {"turned"}, (Step("tie", ("evaluations", 0), (0, 1)),)),
+    "one false claim of two": Walk(
+        lambda: symmetric(FALSE),
+        {"acc merge"},
+        (Step("tie", ("evaluations", 0), (0, 1)), Step("turned", ("evaluations", 1))),
+    ),
     "contradicting claims": Walk(symmetric, {"acc merge"}, lies=CONTRADICTION),
     "false merged value": Walk(symmetric, {"acc"}, (Step("acc merge", ("merged", 0)),), CONTRADICTION),
     "false factor after a merge": Walk(

@@ -164,7 +164,7 @@ MUTANTS: dict[str, Mutant] = {
         "steps.append(Merge(session, claims))",
         "steps.append(Merge(session, claims[:1]))",
         ATTACKS,
-        f"{GUARD} and contradicting",
+        f"{GUARD} and false and claim and two",
     ),
     "sets are dropped": mutant(
         "subprotocols/waves",
