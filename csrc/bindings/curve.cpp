@@ -203,14 +203,14 @@ PointsOut py_commit_rows(const py::array& generators, const py::array& rows, con
   });
 }
 
-PointsOut py_commit_ternary(const py::array& generators, const py::array& rows, const py::array& blinds,
-                            const FixedBase& blinder) {
+PointsOut py_commit_ternary(TernaryRows& self, const py::array& generators, const py::array& rows,
+                            const py::array& blinds, const FixedBase& blinder) {
   const RowArguments a = row_arguments(generators, rows, blinds, blinder);
   if (a.rows.type != ColumnType::kInt8) throw py::type_error("rows: expected int8");
   const auto* entries = static_cast<const int8_t*>(a.rows.data);
   if (!is_ternary(entries, a.rows.size)) fail("rows: an entry is not -1, 0 or 1");
   return compute(new_points(a.count), [&](Affine* out) {
-    commit_ternary(a.generators.data, entries, a.count, a.width, a.blinds.data, blinder, out);
+    self.commit(a.generators.data, a.generators.size, entries, a.count, a.width, a.blinds.data, blinder, out);
   });
 }
 
@@ -272,6 +272,10 @@ void bind_curve(py::module_& m) {
       .def(py::init(&py_fixed_base), py::arg("points"))
       .def("combine", &py_combine, py::arg("scalars"), py::arg("in_team") = false)
       .def("table", &py_table);
+  py::class_<TernaryRows>(m, "TernaryRows")
+      .def(py::init<>())
+      .def("commit", &py_commit_ternary, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
+           py::arg("blinder"));
   m.def("hash_to_curve", &py_hash_to_curve, py::arg("dst"), py::arg("prefix"), py::arg("start"),
         py::arg("count"));
   m.def("hash_message_to_curve", &py_hash_message, py::arg("dst"), py::arg("message"));
@@ -282,8 +286,6 @@ void bind_curve(py::module_& m) {
   m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
         py::arg("blinder"));
   m.def("blind_rows", &py_blind_rows, py::arg("sums"), py::arg("blinds"), py::arg("blinder"));
-  m.def("commit_ternary", &py_commit_ternary, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
-        py::arg("blinder"));
   m.def("group_doublings", &py_group_doublings);
   m.def("fold_points", &py_fold_points, py::arg("points"), py::arg("weights"));
   m.def("curve_counters", &py_curve_counters);

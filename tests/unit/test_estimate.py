@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.checkpoints import CONFIG, write_checkpoint
 from zkcore import api, prover
 from zkcore import config as configuration
+from zkcore.bench.synthetic import Shape
 from zkcore.cli import main
 from zkcore.commitment.layout import Layout
 from zkcore.errors import ModelError, UsageError
@@ -198,16 +199,51 @@ def test_group_additions_of_evenly_spread_rows(rows: int, width: int, magnitude:
     assert group.commit_rows(rows, width, magnitude, 1.0) == pytest.approx(real, rel=0.15)
 
 
-@pytest.mark.parametrize("rows, width", [(1, 64), (8, 255), (60, 128)])
-def test_group_additions_of_ternary_rows(rows: int, width: int) -> None:
-    k = native.load()
+@pytest.mark.parametrize(
+    "tensors", [[(1, 64)], [(8, 255)], [(60, 128)], [(8, 256)] * 40, [(1, 256)] * 7, [(700, 253)] * 2]
+)
+def test_group_additions_of_ternary_rows(tensors: list[tuple[int, int]]) -> None:
+    """One tensor after the other: sums that are there are not made again, but for larger ones."""
+    k, kept = native.NativeKernels(), group.TernaryRows(256)
     generators, blinder = Generators(k).take("tensor", 256), k.fixed_base(Generators(k).take("blind", 1))
-    data = np.random.default_rng(rows).integers(-1, 2, (rows, width), dtype=np.int8)
-    blinds = k.from_wide_bytes(np.random.default_rng(width).bytes(64 * rows))
-    before = k.counters()["group_adds"]
-    k.commit_ternary(generators, data, blinds, blinder)
-    real = k.counters()["group_adds"] - before
-    assert group.commit_ternary(rows, width) == pytest.approx(real, rel=0.1)
+    for i, (rows, width) in enumerate(tensors):
+        data = np.random.default_rng(i).integers(-1, 2, (rows, width), dtype=np.int8)
+        blinds = k.from_wide_bytes(np.random.default_rng(width).bytes(64 * rows))
+        before, held = k.counters()["group_adds"], kept.group
+        k.commit_ternary(generators, data, blinds, blinder)
+        real = k.counters()["group_adds"] - before
+        assert kept.commit(rows, width) == pytest.approx(real, rel=0.1), (i, held, kept.group)
+
+
+def test_subset_sums_are_counted_exactly() -> None:
+    """Rows of zeros leave nothing else to add but blinds, which are zero, too."""
+    k, kept = native.NativeKernels(), group.TernaryRows(2048)
+    generators, blinder = Generators(k).take("tensor", 2048), k.fixed_base(Generators(k).take("blind", 1))
+    for rows, made in ((3, 1), (8, 2), (60, 3), (100, 4), (600, 5)):
+        before = k.counters()["group_adds"]
+        k.commit_ternary(generators, np.zeros((rows, 2048), dtype=np.int8), k.from_scalars([0] * rows), blinder)
+        rowwise = rows * (sum(1 - 3.0**-g for g in [made] * (2048 // made) + [2048 % made]) - 1 + group.fixed_base(1))
+        assert k.counters()["group_adds"] - before == round(kept.commit(rows, 2048) - rowwise)
+        assert kept.group == made
+
+
+def test_subset_sums_of_wide_rows_stay_within_their_room() -> None:
+    kept = group.TernaryRows(1 << 20)
+    kept.commit(100_000, 1 << 20)
+    assert (kept.group, kept.bytes >> 20) == (3, 416)
+
+
+@pytest.mark.parametrize(("limit", "mebibytes"), [(None, 2323), (10, 960), (1, 96)])
+def test_an_estimate_knows_a_gpus_subset_sums(limit: int | None, mebibytes: int) -> None:
+    config = configuration.Config.model_validate(
+        {"plugins": ("ternary",), "model": {"encoding": "absmean"}, "device": "cuda", "memory_limit": limit}
+    )
+    setup = Shape.of("llama-2-7b", None, config).setup
+    ternary = group.TernaryRows(1 << setup.parts.scheme.log_width)
+    assert estimate._kept_sums(setup, ternary) == 0
+    ternary.commit(16, ternary.generators)
+    assert ternary.generators == 1 << 20
+    assert estimate._kept_sums(setup, ternary) >> 20 == mebibytes
 
 
 # --- arrays without memory --------------------------------------------------------------------------------------------

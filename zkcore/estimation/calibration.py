@@ -18,6 +18,7 @@ from zkcore.estimation.blank import Meter
 from zkcore.estimation.counting import CountingFixedBase, CountingKernels
 from zkcore.estimation.tally import Tally
 from zkcore.field.kernels import MODULUS, FixedBase, Kernels, Points
+from zkcore.field.native import NativeKernels
 from zkcore.graph import arrays
 from zkcore.relation import Expr
 from zkcore.subprotocols.fraction_tree import Run
@@ -200,7 +201,12 @@ def _curve_probes(
 
 
 def _ternary(fixed: FixedBase, wide: Points, f: Mapping[int, Any], rows: Any) -> Probe:
-    return lambda k: k.commit_ternary(wide, rows, f[11][: len(rows)], fixed)
+    return lambda k: _anew(k).commit_ternary(wide, rows, f[11][: len(rows)], fixed)
+
+
+def _anew(kernels: Kernels) -> Kernels:
+    """That have served no rows yet: what more rows cost depends on it."""
+    return kernels if isinstance(kernels, CountingKernels) else NativeKernels()
 
 
 def _same(kernels: Kernels, fixed: FixedBase) -> FixedBase:

@@ -37,6 +37,7 @@ class CountingKernels:
 
     def __init__(self, meter: Meter, threads: int = 1) -> None:
         self.meter, self.tally, self._threads = meter, Tally(), threads
+        self._ternary, self._sums = group.TernaryRows(0), meter.room(0)
 
     def counters(self) -> dict[str, int]:
         return self.tally.counters()
@@ -150,8 +151,12 @@ class CountingKernels:
         return np.zeros((count, 12), dtype=np.uint64)
 
     def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
+        """The subset sums that it leaves take memory as long as these kernels are there."""
         count = len(rows)
-        self.tally.add_group("commit_ternary", group.commit_ternary(count, rows.size // max(1, count)))
+        if self._ternary.generators != len(generators):
+            self._ternary = group.TernaryRows(len(generators))
+        self.tally.add_group("commit_ternary", self._ternary.commit(count, rows.size // max(1, count)))
+        self._sums = self.meter.room(self._ternary.bytes)
         return np.zeros((count, 12), dtype=np.uint64)
 
     def fold_points(self, points: Points, weights: FieldArray) -> Points:

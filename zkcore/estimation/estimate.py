@@ -17,6 +17,8 @@ from zkcore.estimation.forward import ForwardRates, Passes
 from zkcore.estimation.run import Counted, StageCount, count
 from zkcore.estimation.sources import Source
 from zkcore.estimation.tally import Tally
+from zkcore.field import devices
+from zkcore.field.cuda_sums import SHARE
 from zkcore.models.family import Sequence
 from zkcore.report.progress import StageTime, peak_memory
 from zkcore.setup import Setup
@@ -91,12 +93,13 @@ def answer(setup: Setup, sequence: Sequence, known: Machine, nonce: bytes = b"",
 def model(source: Source, known: Machine) -> ModelEstimate:
     """Group additions for rows as if the weights filled their intervals evenly."""
     setup, tally = source.setup, Tally()
+    ternary = group.TernaryRows(1 << setup.parts.scheme.log_width)
     counted = count(setup, setup.certificate(), os.cpu_count() or 1)
     for w in setup.weights().values():
         layout = Layout(w.shape, setup.parts.scheme.log_width)
         lying = len(layout.row_ids), 1 << layout.columns
         if w.ternary:
-            tally.add_group("commit_ternary", group.commit_ternary(*lying))
+            tally.add_group("commit_ternary", ternary.commit(*lying))
         else:
             tally.add_group("commit_ints", group.commit_rows(*lying, max(-w.lo, w.hi), 1.0))
     row_bytes = POINT_BYTES * counted.weight_rows
@@ -107,7 +110,21 @@ def model(source: Source, known: Machine) -> ModelEstimate:
     proof = StageTime("range proof", sum(p.seconds for p in parts), counted.bytes, dict(work))
     header = {**setup.header(), "tokenizer": [source.tokenizer, "0" * 64], "rows_sha256": "0" * 64}
     other = source.tokenizer + len(files.pack(files.COMMITMENT_MAGIC, header, []))
-    return ModelEstimate([rows, proof], _figures(counted), row_bytes, counted.bytes, other, resident() + counted.memory)
+    memory = resident() + counted.memory + _kept_sums(setup, ternary)
+    return ModelEstimate([rows, proof], _figures(counted), row_bytes, counted.bytes, other, memory)
+
+
+def _kept_sums(setup: Setup, ternary: group.TernaryRows) -> int:
+    """Bytes of the generators' subset sums that stay when ternary rows are committed. A GPU makes them at once, the
+    largest that it has room for."""
+    config = setup.parts.config
+    if not ternary.served or not devices.gpu_meant(config.device):
+        return ternary.bytes
+    if config.memory_limit is None:
+        return group.sums_bytes(ternary.generators, group.MOST_TRITS)
+    room = devices.tree_room(config.memory_limit * devices.GIB) // SHARE
+    sizes = (group.sums_bytes(ternary.generators, g) for g in range(group.MOST_TRITS, 0, -1))
+    return next((size for size in sizes if size <= room), group.sums_bytes(ternary.generators, 1))
 
 
 def _stages(counted: Counted, rates: Rates) -> list[StageTime]:

@@ -1,6 +1,7 @@
 """Group additions that the engine's verbs are expected to make: exact for what does not depend on the data, an
 expectation for digits that happen to be zero and buckets that happen to be empty. Mirrors csrc/src/cpu: the choice of
-windows in scalars.cpp, bucket sums in buckets.cpp, Straus in msm.cpp, folds in fold.cpp.
+windows in scalars.cpp, bucket sums in buckets.cpp, Straus in msm.cpp, folds in fold.cpp, subset sums in
+commit_ternary.cpp.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ AFFINE = 96  # bytes of a point in memory
 _NONZERO = 255 / 256  # share of 8-bit digits that are not zero
 _BUCKETS_AT_ONCE = 1 << 20
 _HASH = 63 + 5 + 2
+MOST_TRITS = 5  # generators of a subset sum
+_TERNARY_ADDS = (0, 66667, 44444, 32099, 24691, 19918)  # an entry, in groups of so many, in hundred-thousandths
+_TERNARY_ROOM = 512 << 20  # bytes of subset sums that a CPU keeps
 
 
 @dataclass(frozen=True)
@@ -67,21 +71,51 @@ def commit_rows(rows: int, width: int, magnitude: int, filled: float) -> float:
     return filled * bucket_sums(rows, width, magnitude) + rows * fixed_base(1)
 
 
-def ternary_group(uses: int) -> int:
-    """Entries that share a table of subset sums in commit_ternary."""
-    return min(range(1, 6), key=lambda g: 60 * 100 * (uses + ternary_half(g)) // g)
+@dataclass
+class TernaryRows:
+    """The engine's class of that name, for one vector of generators: it keeps their subset sums, of `group` each, and
+    makes larger ones when many rows were `served`."""
+
+    generators: int
+    group: int = 1
+    served: int = 0
+
+    def commit(self, rows: int, width: int) -> float:
+        """Group additions, for entries -1, 0 and 1 that are equally frequent."""
+        self.served += rows * width
+        before, self.group = self.group, self._best()
+        g, rest = self.group, width % self.group
+        used = width // g * (1 - 3.0**-g) + (1 - 3.0**-rest)
+        sums = 0 if g == before else _subset_sums(self.generators, g)
+        return sums + rows * max(0.0, used - 1) + rows * fixed_base(1)
+
+    def _best(self) -> int:
+        uses, have = self.served // max(1, self.generators), self.group
+        costs = {have: uses * _TERNARY_ADDS[have]}
+        for g in range(have + 1, MOST_TRITS + 1):
+            if sums_bytes(self.generators, g) > _TERNARY_ROOM:
+                break
+            costs[g] = uses * _TERNARY_ADDS[g] + 100_000 * (ternary_half(g) - g) // g
+        return min(costs, key=lambda g: (costs[g], g))
+
+    @property
+    def bytes(self) -> int:
+        """Of the sums that are kept."""
+        return sums_bytes(self.generators, self.group) if self.group > 1 else 0
+
+
+def _subset_sums(generators: int, g: int) -> int:
+    """Additions for the sums of each group of g, and of the generators left over; those of one are there."""
+    rest = generators % g
+    return generators // g * (ternary_half(g) - g) + ternary_half(rest) - rest
 
 
 def ternary_half(group: int) -> int:
     return int((3**group - 1) // 2)
 
 
-def commit_ternary(rows: int, width: int) -> float:
-    """For entries -1, 0 and 1 that are equally frequent."""
-    g = ternary_group(rows)
-    groups = -(-width // g)
-    used = groups * (1 - 3.0**-g)
-    return groups * (ternary_half(g) - g) + rows * max(0.0, used - 1) + rows * fixed_base(1)
+def sums_bytes(generators: int, g: int) -> int:
+    return -(-generators // g) * ternary_half(g) * AFFINE
 
 
 def fixed_base(scalars: int) -> float:

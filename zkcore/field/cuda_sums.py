@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = "torch.Tensor"
 
 _POINT_BYTES = 96
-_SHARE = 4  # of what a fraction tree may keep, subset sums may take the fourth part
+SHARE = 4  # of what a fraction tree may keep, subset sums may take the fourth part
 
 
 class SubsetSums:
@@ -21,7 +21,7 @@ class SubsetSums:
 
     def __init__(self, generators: Tensor, tree_room: int | None, stream: int) -> None:
         self._of, self._version = generators, generators._version
-        count, room = len(generators), math.inf if tree_room is None else tree_room / _SHARE
+        count, room = len(generators), math.inf if tree_room is None else tree_room / SHARE
         sizes = {g: _engine.cuda.subset_sums_count(count, g) for g in (5, 4, 3, 2, 1)}
         self.group = next((g for g, size in sizes.items() if size * _POINT_BYTES <= room), 1)
         self.points = generators.new_empty((sizes[self.group], 12))

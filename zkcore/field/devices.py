@@ -12,7 +12,7 @@ from zkcore.field.kernels import Kernels
 Wanted = Literal["auto", "cpu", "cuda"]
 GIB = 1 << 30
 VIRTUAL = 10  # a tenth of the memory for virtual tensors
-TREES = 2, 5  # the share for the nodes of a fraction tree, where no limit is given
+TREES = 2, 5  # the share for the nodes of a fraction tree
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,22 @@ def choose(wanted: Wanted, memory_limit: int | None = None) -> Chosen:
     kernels = cuda.load()
     limit = None if memory_limit is None else memory_limit * GIB
     kernels.plan_with(limit)
-    kernels.tree_room = (limit or kernels.memory()) * TREES[0] // TREES[1]
+    kernels.tree_room = tree_room(limit or kernels.memory())
     return Chosen(cast(Kernels, kernels), (limit or kernels.memory()) // VIRTUAL)
+
+
+def gpu_meant(wanted: Wanted) -> bool:
+    """Would a prover compute on a GPU: because the configuration says so, or because there is one?"""
+    if wanted != "auto":
+        return wanted == "cuda"
+    from zkcore.field import cuda
+
+    return cuda.missing() is None
+
+
+def tree_room(memory: int) -> int:
+    """Bytes of a GPU's memory, or of a limit, for the nodes of a fraction tree."""
+    return memory * TREES[0] // TREES[1]
 
 
 def _host(memory_limit: int | None, note: str = "") -> Chosen:

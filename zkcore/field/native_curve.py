@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import zkcore._engine as _engine
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Points
@@ -24,6 +25,11 @@ class NativeFixedBase:
 class NativeCurve:
     """Implements CurveKernels."""
 
+    @cached_property
+    def _ternary(self) -> _engine.TernaryRows:
+        """Keeps up to 512 MiB of the generators' subset sums: the more rows, the larger the subsets."""
+        return _engine.TernaryRows()
+
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:
         return _engine.hash_to_curve(dst, prefix, start, count)
 
@@ -44,7 +50,7 @@ class NativeCurve:
     def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         if not isinstance(blinder, NativeFixedBase):
             raise TypeError("blinder: expected what this engine's fixed_base returned")
-        return _engine.commit_ternary(generators, rows, blinds, blinder.tables)
+        return self._ternary.commit(generators, rows, blinds, blinder.tables)
 
     def fold_points(self, points: Points, weights: FieldArray) -> Points:
         return _engine.fold_points(points, weights)

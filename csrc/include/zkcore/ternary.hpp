@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <vector>
 
 #include "zkcore/curve.hpp"
 #include "zkcore/field.hpp"
@@ -41,8 +43,21 @@ bool is_ternary(const int8_t* entries, size_t count);
 // As `contract` on a column of entries -1, 0, 1.
 void contract_ternary(const int8_t* column, size_t outer, size_t k, size_t inner, const Fr* weights, Fr* out);
 
-// As `commit_rows` on rows of entries -1, 0, 1.
-void commit_ternary(const Affine* generators, const int8_t* rows, size_t n, size_t width, const Fr* blinds,
-                    const FixedBase& blinder, Affine* out);
+// As `commit_rows` on rows of entries -1, 0, 1. The generators' subset sums are kept for the next rows, which
+// have the same generators as a rule: a tensor alone has too few rows to be worth many.
+class TernaryRows {
+ public:
+  void commit(const Affine* generators, size_t count, const int8_t* rows, size_t n, size_t width,
+              const Fr* blinds, const FixedBase& blinder, Affine* out);
+
+ private:
+  bool made_of(const Affine* generators, size_t count) const;
+  void prepare(const Affine* generators, size_t count, size_t entries);
+
+  std::mutex busy_;
+  int g_ = 1;  // of which no sums are made: they are the generators
+  size_t count_ = 0, served_ = 0;
+  std::vector<Affine> sums_;
+};
 
 }  // namespace zkcore
