@@ -17,7 +17,7 @@ _BUCKETS_AT_ONCE = 1 << 20
 _HASH = 63 + 5 + 2
 MOST_TRITS = 5  # generators of a subset sum
 _TERNARY_ADDS = (0, 66667, 44444, 32099, 24691, 19918)  # an entry, in groups of so many, in hundred-thousandths
-_TERNARY_ROOM = 512 << 20  # bytes of subset sums that a CPU keeps
+_TERNARY_ROOM = 2400 << 20  # bytes of subset sums that a CPU keeps
 
 
 @dataclass(frozen=True)

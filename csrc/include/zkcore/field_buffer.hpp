@@ -1,5 +1,5 @@
-// Uninitialized memory for field elements. Large buffers ask for huge pages: tables live briefly, and page
-// faults would otherwise take as long as the arithmetic that fills them.
+// Uninitialized memory for field elements and points. Large buffers ask for huge pages: tables live briefly,
+// and page faults would otherwise take as long as the arithmetic that fills them.
 #pragma once
 
 #include <cstdlib>
@@ -14,24 +14,29 @@
 namespace zkcore {
 
 struct FreeMemory {
-  void operator()(Fr* data) const { std::free(data); }
+  void operator()(void* data) const { std::free(data); }
 };
-using FieldBuffer = std::unique_ptr<Fr[], FreeMemory>;
+template <class T>
+using Buffer = std::unique_ptr<T[], FreeMemory>;
+using FieldBuffer = Buffer<Fr>;
 
-inline FieldBuffer make_field_buffer(size_t count) {
+template <class T>
+Buffer<T> make_buffer(size_t count) {
   constexpr size_t kHugePage = size_t{2} << 20;
-  const size_t bytes = (count + 1) * sizeof(Fr);
+  const size_t bytes = (count + 1) * sizeof(T);
   if (bytes < 2 * kHugePage) {
     void* data = std::malloc(bytes);
     if (!data) throw std::bad_alloc();
-    return FieldBuffer(static_cast<Fr*>(data));
+    return Buffer<T>(static_cast<T*>(data));
   }
   void* data = std::aligned_alloc(kHugePage, (bytes + kHugePage - 1) / kHugePage * kHugePage);
   if (!data) throw std::bad_alloc();
 #ifdef __linux__
   (void)madvise(data, bytes, MADV_HUGEPAGE);
 #endif
-  return FieldBuffer(static_cast<Fr*>(data));
+  return Buffer<T>(static_cast<T*>(data));
 }
+
+inline FieldBuffer make_field_buffer(size_t count) { return make_buffer<Fr>(count); }
 
 }  // namespace zkcore

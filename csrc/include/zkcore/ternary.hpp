@@ -8,10 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <vector>
 
 #include "zkcore/curve.hpp"
 #include "zkcore/field.hpp"
+#include "zkcore/field_buffer.hpp"
 #include "zkcore/msm.hpp"
 
 namespace zkcore {
@@ -57,7 +57,7 @@ class TernaryRows {
   std::mutex busy_;
   int g_ = 1;  // of which no sums are made: they are the generators
   size_t count_ = 0, served_ = 0;
-  std::vector<Affine> sums_;
+  Buffer<Affine> sums_;
 };
 
 }  // namespace zkcore

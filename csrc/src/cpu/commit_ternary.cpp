@@ -14,9 +14,9 @@
 namespace zkcore {
 namespace {
 
-constexpr size_t kStrip = 2040;              // columns: a multiple of every group size
-constexpr size_t kRowsAtOnce = 8;            // of a strip: enough to fill batches of additions
-constexpr size_t kRoom = size_t{512} << 20;  // bytes of subset sums
+constexpr size_t kStrip = 2040;               // columns: a multiple of every group size
+constexpr size_t kRowsAtOnce = 8;             // of a strip: enough to fill batches of additions
+constexpr size_t kRoom = size_t{2400} << 20;  // bytes of subset sums
 
 // In hundred-thousandths: additions an entry takes in groups of g (a third of the entries is 0), and
 // additions that the sums of a generator's group take.
@@ -50,9 +50,9 @@ void extend(BatchAdder& adder, const Affine* generator, Affine* sums, uint32_t d
   }
 }
 
-std::vector<Affine> subset_sums(const Affine* generators, size_t count, int g) {
+Buffer<Affine> subset_sums(const Affine* generators, size_t count, int g) {
   const size_t groups = groups_of(count, g), half = ternary_half(g);
-  std::vector<Affine> sums(groups * half);
+  Buffer<Affine> sums = make_buffer<Affine>(groups * half);
   parallel_for(groups, 16, [&](size_t begin, size_t end) {
     BatchAdder adder;
     for (uint32_t i = 0, done = 0; i < static_cast<uint32_t>(g); ++i, done = 3 * done + 1) {
@@ -65,14 +65,20 @@ std::vector<Affine> subset_sums(const Affine* generators, size_t count, int g) {
   return sums;
 }
 
-// Appends where the sums of some columns' groups lie; groups of zeros take no addition.
-void collect(const int8_t* row, size_t begin, size_t end, int g, std::vector<SignedIndex>& entries) {
+// Appends where the sums of some columns' groups lie; groups of zeros take no addition. Sums are far apart,
+// and fetched while the rest is looked for.
+void collect(const Affine* points, const int8_t* row, size_t begin, size_t end, int g,
+             std::vector<SignedIndex>& entries) {
   const size_t half = ternary_half(g);
   size_t base = begin / g * half;
   for (size_t j = begin; j < end; j += g, base += half) {
     int value = 0;
     for (size_t i = std::min(end, j + g); i-- > j;) value = 3 * value + row[i];
-    if (value != 0) entries.push_back(signed_index(base + std::abs(value) - 1, value < 0));
+    if (value == 0) continue;
+    const size_t index = base + std::abs(value) - 1;
+    __builtin_prefetch(&points[index].x);
+    __builtin_prefetch(&points[index].y);
+    entries.push_back(signed_index(index, value < 0));
   }
 }
 
@@ -100,7 +106,7 @@ class Tiles {
         entries.clear();
         offsets.assign(1, 0);
         for (size_t i = first; i < last; ++i) {
-          collect(rows_ + i * width_, from, std::min(width_, from + columns_), g, entries);
+          collect(points, rows_ + i * width_, from, std::min(width_, from + columns_), g, entries);
           offsets.push_back(static_cast<uint32_t>(entries.size()));
         }
         runs.sum(points, entries.data(), offsets.data(), last - first, &found[strip * n_ + first]);
@@ -150,12 +156,12 @@ bool TernaryRows::made_of(const Affine* generators, size_t count) const {
 void TernaryRows::prepare(const Affine* generators, size_t count, size_t entries) {
   if (count != count_ || (g_ > 1 && !made_of(generators, count))) {
     g_ = 1, count_ = count, served_ = 0;
-    sums_ = {};
+    sums_ = nullptr;
   }
   served_ += entries;
   const int g = best_group(count, served_ / std::max<size_t>(1, count), g_);
   if (g == g_) return;
-  sums_ = {}, g_ = 1;  // if there is no memory for more, this is what is left
+  sums_ = nullptr, g_ = 1;  // if there is no memory for more, this is what is left
   sums_ = subset_sums(generators, count, g);
   g_ = g;
 }
@@ -165,7 +171,7 @@ void TernaryRows::commit(const Affine* generators, size_t count, const int8_t* r
   const std::lock_guard<std::mutex> lock(busy_);
   prepare(generators, count, n * width);
   std::vector<Xyzz> sums(n, Xyzz::infinity());
-  if (width > 0) Tiles(rows, n, width).sum(g_ == 1 ? generators : sums_.data(), g_, sums.data());
+  if (width > 0) Tiles(rows, n, width).sum(g_ == 1 ? generators : sums_.get(), g_, sums.data());
   blinder.add_blinds(sums.data(), blinds, n, out);
 }
 
