@@ -4,12 +4,13 @@ that work. Parts state their needs as class attributes; what they do not state, 
     strategy, op    needs_virtual_outputs   function values must stay uncommitted
     strategy        batching                the values of strategy.batching that mean something to it
     strategy        runs                    it heeds strategy.folded_layers
+    strategy        stacks                  tensors of the layers are given as stacks of them
     scheme          hides                   False: its commitments and openings show what is inside
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from zkcore.config import Config
@@ -56,13 +57,8 @@ def _need(offer: Offer | None) -> bool:
 
 
 def _batching(config: Config, registry: Registry) -> Iterator[str]:
-    name, chosen = config.strategy.name, config.strategy.batching
-    if chosen not in (known := _known_batching(registry.strategy(name))):
-        others = [o.name for o in registry.offered("strategy") if chosen in _known_batching(o.factory)]
-        yield (
-            f"strategy.batching: {chosen} and strategy.name: {name} do not go together. "
-            f"Choose strategy.batching: {_any(known)}, or strategy.name: {_any(others)}"
-        )
+    known = _known_batching(registry.strategy(config.strategy.name))
+    return _heeded("batching", config, registry, lambda s, chosen: chosen in _known_batching(s), _any(known))
 
 
 def _known_batching(strategy: Any) -> tuple[str, ...]:
@@ -70,17 +66,23 @@ def _known_batching(strategy: Any) -> tuple[str, ...]:
 
 
 def _runs(config: Config, registry: Registry) -> Iterator[str]:
-    name, chosen = config.strategy.name, config.strategy.folded_layers
-    if chosen != "all" and not _has_runs(registry.strategy(name)):
-        others = [o.name for o in registry.offered("strategy") if _has_runs(o.factory)]
+    def heeds(strategy: Any, chosen: object) -> bool:
+        return chosen == "all" or bool(getattr(strategy, "runs", False))
+
+    return _heeded("folded_layers", config, registry, heeds, "all", ": nothing is folded")
+
+
+def _heeded(
+    key: str, config: Config, registry: Registry, heeds: Callable[[Any, object], bool], instead: str, why: str = ""
+) -> Iterator[str]:
+    """A key under `strategy` whose value means nothing to the strategy that is named. `instead`: values that do."""
+    name, chosen = config.strategy.name, getattr(config.strategy, key)
+    if not heeds(registry.strategy(name), chosen):
+        others = [o.name for o in registry.offered("strategy") if heeds(o.factory, chosen)]
         yield (
-            f"strategy.folded_layers: {chosen} and strategy.name: {name} do not go together: nothing is folded. "
-            f"Choose strategy.folded_layers: all, or strategy.name: {_any(others)}"
+            f"strategy.{key}: {chosen} and strategy.name: {name} do not go together{why}. "
+            f"Choose strategy.{key}: {instead}, or strategy.name: {_any(others)}"
         )
-
-
-def _has_runs(strategy: Any) -> bool:
-    return bool(getattr(strategy, "runs", False))
 
 
 def _hiding(config: Config, registry: Registry) -> Iterator[str]:

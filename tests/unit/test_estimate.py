@@ -37,6 +37,7 @@ VARIANTS = {
     "clear": "zero_knowledge: false\n",
     "committed inverses": "lookup: tlookup\n",
     "ternary": "plugins: [ternary]\n",
+    "limited": "plugins: [folding]\nstrategy: {name: folding, folded_layers: 1}\nmemory_limit: 1\n",
 }
 
 
@@ -81,11 +82,14 @@ def test_bytes_and_hashing_are_exact_in_every_stage(case: Case) -> None:
 
 
 def test_multiplications_are_exact_in_every_stage(case: Case) -> None:
-    """Of both kinds together: which integers outgrow 64 bits, and so become field elements, depends on the data."""
+    """Of both kinds together: which integers outgrow 64 bits, and so become field elements, depends on the data. With a
+    memory limit integers are of the narrowest type, and what that saves depends on the data as well."""
+    limited = case.owner.public.setup.parts.config.memory_limit is not None
     for stage, work in case.proof.work.items():
         counted = case.counted.stages[stage].work
-        assert _products(counted) == _products(work), stage
-        assert counted["field_mults"] == pytest.approx(work["field_mults"], rel=0.01, abs=500), stage
+        assert _products(counted) == (pytest.approx(_products(work), rel=0.04) if limited else _products(work)), stage
+        near = 0.04 if limited else 0.01
+        assert counted["field_mults"] == pytest.approx(work["field_mults"], rel=near, abs=500), stage
 
 
 def _products(work: dict[str, int]) -> int:
@@ -228,7 +232,7 @@ def test_subset_sums_are_counted_exactly() -> None:
 
 
 def test_subset_sums_of_wide_rows_stay_within_their_room() -> None:
-    for log_width, g, mebibytes in ((20, 5, 2323), (21, 4, 1920), (23, 2, 1536)):
+    for log_width, g, mebibytes in ((20, 5, 2419), (21, 4, 2112), (23, 2, 2304)):
         kept = group.TernaryRows(1 << log_width)
         kept.commit(100_000, 1 << log_width)
         assert (kept.group, kept.bytes >> 20) == (g, mebibytes)

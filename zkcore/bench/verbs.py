@@ -5,6 +5,7 @@ A case's products (of field elements) and bytes are per item: what the verb coul
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -183,19 +184,23 @@ def commitments(m: Machine, log: int) -> Iterator[Case]:
 
 
 def ternary_commitments(m: Machine, log: int, bases: Any, blinder: Any) -> Iterator[Case]:
-    """Of one tensor, of one tensor in the widest rows, of all layers' tensors of a kind, and what is made once."""
+    """Of one tensor, of one in the widest rows, of all layers' of a kind, of few rows, and with what is made once."""
     k, most = m.k, log - 6
     note = "bound: one batched addition for five weights"
     shapes = ((log - most + 8, most - 8), (log - most + 4, most - 4), (log - most, most), (max(0, log - 14), most))
-    for rows, width in shapes:
+    few = () if m.gpu else ((4, most), (3, most), (1, most), (0, most))
+    for rows, width in dict.fromkeys((*shapes, *few)):
         signs, blinds = m.trits(1 << rows, 1 << width), m.fields(1 << rows)
         run = partial(k.commit_ternary, bases, signs, blinds, blinder)
-        count = float(1 << rows + width)
-        yield Case(f"commit_ternary 2^{rows} x 2^{width}", count, "weights", run, VALUE / 5, note=note)
+        weights = float(1 << rows + width)
+        yield Case(f"commit_ternary 2^{rows} x 2^{width}", weights, "weights", run, VALUE / 5, note=note)
     one, blind = m.trits(1, 1 << most), m.fields(1)
 
+    shifts = itertools.count(1)
+
     def anew() -> None:
-        k.commit_ternary(k.space.concatenate([bases]), one, blind, blinder)
+        first = next(shifts) % len(bases)
+        k.commit_ternary(k.space.concatenate([bases[first:], bases[:first]]), one, blind, blinder)
 
     yield Case(f"commit_ternary 1 x 2^{most}, new generators", 1 << most, "weights", anew, VALUE * 116 / 5)
 

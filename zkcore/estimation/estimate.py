@@ -38,7 +38,8 @@ class Machine:
 @dataclass(frozen=True)
 class Estimate:
     """`counts`, `committed_values` (by kind of tensor) and bytes are exact, but for group additions: zero digits and
-    empty buckets of the data save some. `memory`: at the peak, in bytes, with what this process holds already."""
+    empty buckets of the data save some; and, with a memory limit, for multiplications: integers are of the narrowest
+    type then, which depends on the data. `memory`: at the peak, in bytes, with what this process holds already."""
 
     stages: list[StageTime]
     counts: Mapping[str, int]

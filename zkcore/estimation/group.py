@@ -100,8 +100,8 @@ class TernaryRows:
 
     @property
     def bytes(self) -> int:
-        """Of the sums that are kept."""
-        return sums_bytes(self.generators, self.group) if self.group > 1 else 0
+        """Of the sums that are kept, and of the generators that they are of."""
+        return sums_bytes(self.generators, self.group) + self.generators * AFFINE if self.group > 1 else 0
 
 
 def _subset_sums(generators: int, g: int) -> int:

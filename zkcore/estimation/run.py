@@ -19,6 +19,7 @@ from zkcore.estimation.counting import CountingKernels
 from zkcore.estimation.shadow import CountingChannel, CountingGenerators, ShapeWitness
 from zkcore.estimation.tally import Tally
 from zkcore.estimation.tally import Work as OneVerb
+from zkcore.field import devices
 from zkcore.graph.model import Weight
 from zkcore.graph.system import System
 from zkcore.setup import Setup
@@ -72,15 +73,18 @@ class _Clock:
 
 
 def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False) -> Counted:
-    """A proof of `system` as `setup` would make it."""
+    """A proof of `system` as `setup` would make it on a CPU."""
     kernels = CountingKernels(Meter(), threads)
     channel = CountingChannel(kernels.tally)
     tools = Toolbox(kernels, CountingGenerators(kernels))
     t = Transcript(channel, tools, b"", hiding=setup.parts.config.zero_knowledge)
-    witness = ShapeWitness(system, kernels)
+    memory = devices.passing(setup.parts.config.memory_limit)
+    witness = ShapeWitness(system, kernels, memory, _in_parts(setup, system))
     weights = {n: _adopt(setup, t, kernels, w) for n, w in setup.weights().items()}
-    given = [witness.array(x.name) for kind in ("weight", "committed") for x in system.of_kind(kind)]
-    del given  # the witness keeps them
+    if memory is None:  # the witness keeps them all
+        for kind in ("weight", "committed"):
+            for x in system.of_kind(kind):
+                witness.array(x.name)
     clock = _Clock(kernels)
     driver = setup.parts.driver(weights, clock, defer=defer)
     driver.run(system, t, witness)
@@ -97,6 +101,14 @@ def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False
         t.constraints,
         kernels.meter.peak,
     )
+
+
+def _in_parts(setup: Setup, system: System) -> list[str]:
+    """Tensors that the strategy gives layer by layer."""
+    if not getattr(setup.parts.strategy, "stacks", False):
+        return []
+    given = [t.name for kind in ("weight", "committed") for t in system.of_kind(kind)]
+    return [n for n in given if n.startswith("layers.") and n not in system.digits]
 
 
 def _adopt(setup: Setup, t: Transcript, kernels: CountingKernels, w: Weight) -> Commitment:

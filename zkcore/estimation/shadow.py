@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import prod
 
 import numpy as np
 
-from zkcore.estimation.blank import Blank, blank
+from zkcore.estimation.blank import Blank, Meter, blank
 from zkcore.estimation.counting import CountingKernels
 from zkcore.estimation.tally import SOME, Tally
 from zkcore.field.generators import Generators, is_pinned
 from zkcore.field.kernels import Points
+from zkcore.field.space import narrowest
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
+from zkcore.graph.tensor import Tensor
 from zkcore.graph.witness import Witness
 from zkcore.polynomial.boxes import Box, whole
 from zkcore.polynomial.point import padded
@@ -58,12 +60,23 @@ class CountingGenerators(Generators):
 
 
 class ShapeWitness(Witness):
-    """Every tensor of the system as a blank. What no op computes is derived when first read, as the prover does it."""
+    """Every tensor of the system as a blank. What no op computes is derived when first read, as the prover does it.
+    `memory`: the prover's. `in_parts`: tensors that are given layer by layer, and put together when they are read."""
 
-    def __init__(self, system: System, kernels: CountingKernels) -> None:
-        super().__init__(system, kernels, {})
+    def __init__(
+        self,
+        system: System,
+        kernels: CountingKernels,
+        memory: int | None = None,
+        in_parts: Collection[str] = (),
+    ) -> None:
+        super().__init__(system, kernels, {}, memory=memory)
         self._meter, self._tally = kernels.meter, kernels.tally
         self._shares: dict[str, float] = {}
+        if memory is not None:
+            self._lent.update(in_parts)
+            own = [n for n in in_parts if system.tensors[n].kind == "committed"]  # weights' parts are their owner's
+            self._parts = [self._narrow(n, self._meter) for n in own]
         einsums = {r.outs[0]: r for r in system.relations if r.kind == "einsum"}
         self._derived = {n: r for n, r in einsums.items() if not n.endswith(".y")}  # forward passes leave their ".y"
 
@@ -77,11 +90,17 @@ class ShapeWitness(Witness):
             return blank(self._meter, (*tensor.shape, 4), np.uint64)
         if tensor.ternary:
             return blank(self._meter, tensor.shape, np.int8, (tensor.lo, tensor.hi))
+        if tensor.kind == "weight" and self._memory is not None:
+            return self._narrow(name, self._meter if name in self._lent else Meter())  # else it is the owner's array
         if tensor.kind != "committed" or name in self.system.digits:
             return self._blank(tensor.shape, (tensor.lo, tensor.hi))
-        made = self._blank(tensor.shape, (tensor.lo // 2, tensor.hi // 2))  # calibration leaves a bit of room
+        made = self._narrow(name, self._meter) if self._memory is not None else self._blank(tensor.shape, _seen(tensor))
         made.filled = self._share(tensor.support[0] if tensor.support else None)
         return made
+
+    def _narrow(self, name: str, meter: Meter) -> Blank:
+        tensor = self.system.tensors[name]
+        return blank(meter, tensor.shape, narrowest(_seen(tensor)), _seen(tensor))
 
     def _share(self, mask: str | None) -> float:
         """Of ones in a public mask."""
@@ -115,6 +134,11 @@ class ShapeWitness(Witness):
     def rows(self, relation: Relation) -> Array:
         index = self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
         return self._blank(index.shape, (0, relation.table.size - 1 if relation.table else 0))
+
+
+def _seen(tensor: Tensor) -> tuple[int, int]:
+    """The interval of a tensor's entries: calibration leaves a bit of room above activations."""
+    return (tensor.lo, tensor.hi) if tensor.kind == "weight" else (tensor.lo // 2, tensor.hi // 2)
 
 
 def products(system: System, relation: Relation) -> int:

@@ -57,4 +57,9 @@ def tree_room(memory: int) -> int:
 
 
 def _host(memory_limit: int | None, note: str = "") -> Chosen:
-    return Chosen(native.load(), None if memory_limit is None else memory_limit * GIB // VIRTUAL, note)
+    return Chosen(native.load(), passing(memory_limit), note)
+
+
+def passing(memory_limit: int | None) -> int | None:
+    """Bytes of virtual tensors that a prover on a CPU keeps; None: all."""
+    return None if memory_limit is None else memory_limit * GIB // VIRTUAL

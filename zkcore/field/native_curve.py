@@ -27,7 +27,7 @@ class NativeCurve:
 
     @cached_property
     def _ternary(self) -> _engine.TernaryRows:
-        """Keeps the generators' subset sums, up to 2.3 GiB for rows of 2^20: the more rows, the larger the subsets."""
+        """Keeps the generators' subset sums, up to 2.4 GiB for rows of 2^20: the more rows, the larger the subsets."""
         return _engine.TernaryRows()
 
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:

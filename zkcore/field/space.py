@@ -187,12 +187,17 @@ def narrow(array: NDArray[Any]) -> NDArray[Any]:
     if is_field(array):
         return array
     here = of(array)
-    lo, hi = here.extent(array)
+    kind = narrowest(here.extent(array))
+    return array if kind == "int64" else here.cast(array, kind)
+
+
+def narrowest(extent: tuple[int, int]) -> str:
+    """The integer type for entries between these two."""
     for kind in NARROW:
         bits = 8 * np.dtype(kind).itemsize - 1
-        if -(1 << bits) <= lo and hi < 1 << bits:
-            return here.cast(array, kind)
-    return array
+        if -(1 << bits) <= extent[0] and extent[1] < 1 << bits:
+            return kind
+    return "int64"
 
 
 def flat(array: NDArray[Any]) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from zkcore.backward import Driver
@@ -12,7 +13,7 @@ from zkcore.commitment.layout import count_rows
 from zkcore.commitment.scheme import Commitment
 from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Kernels
-from zkcore.graph.arrays import Array
+from zkcore.field.unmade import Given, read
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.subprotocols.lookup import LookupArgument
@@ -40,7 +41,7 @@ class Predictable(ProverChannel):
 def prove(
     kernels: Kernels,
     system: System,
-    given: Mapping[str, Array],
+    given: Mapping[str, Given],
     argument: LookupArgument,
     log_width: int = 5,
     memory: int | None = None,
@@ -50,8 +51,9 @@ def prove(
     owner, kept = Predictable(), dict[str, Rows]()
     committing = Transcript(owner, tools, b"weights")
     for tensor in system.of_kind("weight"):
-        make = partial(given.__getitem__, tensor.name)
-        kept[tensor.name] = scheme.commit(committing, tensor.name, tensor.shape, make).rows
+        held = given[tensor.name]
+        made = scheme.commit(committing, tensor.name, tensor.shape, partial(read, held, kernels.space))
+        kept[tensor.name] = replace(made.rows, inside=held)
     rows, channel = bytes(owner.proof), Predictable()
     _run(channel, tools, system, argument, scheme, (rows, kept), Witness(system, kernels, given, memory=memory))
     return rows, bytes(channel.proof)

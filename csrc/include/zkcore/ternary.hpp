@@ -51,13 +51,13 @@ class TernaryRows {
               const Fr* blinds, const FixedBase& blinder, Affine* out);
 
  private:
-  bool made_of(const Affine* generators, size_t count) const;
+  bool made_of(const Affine* generators) const;
   void prepare(const Affine* generators, size_t count, size_t entries);
 
   std::mutex busy_;
   int g_ = 1;  // of which no sums are made: they are the generators
   size_t count_ = 0, served_ = 0;
-  Buffer<Affine> sums_;
+  Buffer<Affine> own_, sums_;
 };
 
 }  // namespace zkcore

@@ -137,31 +137,27 @@ class Tiles {
 
 }  // namespace
 
-// Are the kept sums those of these generators? A group's sums of one generator are the generators themselves.
-bool TernaryRows::made_of(const Affine* generators, size_t count) const {
-  if (count != count_) return false;
-  const size_t half = ternary_half(g_);
+// Are the kept sums those of these generators? Compared by what they are: an array may be written to.
+bool TernaryRows::made_of(const Affine* generators) const {
   std::atomic<bool> same = true;
-  parallel_for(groups_of(count, g_), 1024, [&](size_t begin, size_t end) {
-    for (size_t t = begin; t < end; ++t) {
-      const Affine* own = &sums_[t * half];
-      for (size_t j = t * g_, power = 1; j < std::min(count, (t + 1) * g_); ++j, power *= 3) {
-        if (std::memcmp(own + power - 1, generators + j, sizeof(Affine)) != 0) same = false;
-      }
-    }
+  parallel_for(count_, 1 << 14, [&](size_t begin, size_t end) {
+    if (std::memcmp(own_.get() + begin, generators + begin, (end - begin) * sizeof(Affine)) != 0)
+      same = false;
   });
   return same;
 }
 
 void TernaryRows::prepare(const Affine* generators, size_t count, size_t entries) {
-  if (count != count_ || (g_ > 1 && !made_of(generators, count))) {
+  if (count != count_ || (g_ > 1 && !made_of(generators))) {
     g_ = 1, count_ = count, served_ = 0;
-    sums_ = nullptr;
+    sums_ = nullptr, own_ = nullptr;
   }
   served_ += entries;
   const int g = best_group(count, served_ / std::max<size_t>(1, count), g_);
   if (g == g_) return;
   sums_ = nullptr, g_ = 1;  // if there is no memory for more, this is what is left
+  own_ = make_buffer<Affine>(count);
+  std::copy_n(generators, count, own_.get());
   sums_ = subset_sums(generators, count, g);
   g_ = g;
 }

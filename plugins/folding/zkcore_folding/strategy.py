@@ -58,6 +58,7 @@ class Folding:
     name = "folding"
     batching = ("one", "layer_trees")
     runs = True
+    stacks = True
 
     def __init__(self, config: StrategyConfig) -> None:
         self._layers_a_tree = config.tree_layers if config.batching == "layer_trees" else None
