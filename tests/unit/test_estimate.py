@@ -87,8 +87,8 @@ def test_multiplications_are_exact_in_every_stage(case: Case) -> None:
     limited = case.owner.public.setup.parts.config.memory_limit is not None
     for stage, work in case.proof.work.items():
         counted = case.counted.stages[stage].work
-        assert _products(counted) == (pytest.approx(_products(work), rel=0.04) if limited else _products(work)), stage
-        near = 0.04 if limited else 0.01
+        assert _products(counted) == (pytest.approx(_products(work), rel=0.06) if limited else _products(work)), stage
+        near = 0.06 if limited else 0.01
         assert counted["field_mults"] == pytest.approx(work["field_mults"], rel=near, abs=500), stage
 
 
