@@ -76,7 +76,7 @@ class ShapeWitness(Witness):
         if memory is not None:
             self._lent.update(in_parts)
             own = [n for n in in_parts if system.tensors[n].kind == "committed"]  # weights' parts are their owner's
-            self._parts = [self._narrow(n, self._meter) for n in own]
+            self._parts = [self._narrowest(n, self._meter) for n in own]
         einsums = {r.outs[0]: r for r in system.relations if r.kind == "einsum"}
         self._derived = {n: r for n, r in einsums.items() if not n.endswith(".y")}  # forward passes leave their ".y"
 
@@ -91,14 +91,16 @@ class ShapeWitness(Witness):
         if tensor.ternary:
             return blank(self._meter, tensor.shape, np.int8, (tensor.lo, tensor.hi))
         if tensor.kind == "weight" and self._memory is not None:
-            return self._narrow(name, self._meter if name in self._lent else Meter())  # else it is the owner's array
+            return self._narrowest(name, self._meter if name in self._lent else Meter())  # else it is the owner's array
         if tensor.kind != "committed" or name in self.system.digits:
             return self._blank(tensor.shape, (tensor.lo, tensor.hi))
-        made = self._narrow(name, self._meter) if self._memory is not None else self._blank(tensor.shape, _seen(tensor))
+        made = (
+            self._narrowest(name, self._meter) if self._memory is not None else self._blank(tensor.shape, _seen(tensor))
+        )
         made.filled = self._share(tensor.support[0] if tensor.support else None)
         return made
 
-    def _narrow(self, name: str, meter: Meter) -> Blank:
+    def _narrowest(self, name: str, meter: Meter) -> Blank:
         tensor = self.system.tensors[name]
         return blank(meter, tensor.shape, narrowest(_seen(tensor)), _seen(tensor))
 
