@@ -11,6 +11,7 @@ import pytest
 from tests.attacks.kit import KERNELS, TOOLS, Attacker, scalars
 from zkcore.errors import ProofRejected
 from zkcore.field.kernels import MODULUS, Points
+from zkcore.transcript import equations
 from zkcore.transcript.channel import Channel, VerifierChannel
 from zkcore.transcript.equations import Equations
 from zkcore.transcript.transcript import Toolbox, Transcript
@@ -64,8 +65,11 @@ def weigh(monkeypatch: pytest.MonkeyPatch, weights: list[int]) -> None:
 HONEST: Errors = {"first": 0, "second": 0, "third": 0}
 
 
+@pytest.mark.parametrize("apart", [1, 3, 1 << 18])
 @pytest.mark.parametrize("guard", HONEST)
-def test_one_false_equation_is_named(guard: str) -> None:
+def test_one_false_equation_is_named(guard: str, apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether points are summed up where they are, or together."""
+    monkeypatch.setattr(equations, "APART", apart)
     told = {**HONEST, guard: 5}
     with pytest.raises(ProofRejected, match=guard):
         claim(VerifierChannel(proved(told)), told)

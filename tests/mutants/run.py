@@ -574,6 +574,9 @@ MUTANTS: dict[str, Mutant] = {
     "a table's rows": mutant(
         "relation", "if not np.array_equal(made[0], ", "if False and np.array_equal(made[0], ", REFUSED, "first_column"
     ),
+    "points apart": mutant(
+        "transcript/equations", "if len(part[0]) < APART", "if 1 < len(part[0]) < APART", EQUATIONS, "is_named"
+    ),
     "which of several": mutant("verifier", "e.about = name", "e.about = str()", OPENED, "that_fails_is_named"),
     "dead messages": mutant("transcript/transcript", "if dead:", "if False:", TRANSCRIPT, "dead"),
     "seal": mutant("transcript/transcript", "        if self._finished:", "        if False:", TRANSCRIPT, "seals"),

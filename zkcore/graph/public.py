@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from zkcore.field.kernels import MODULUS
 from zkcore.polynomial.point import Point, box, eq, index_point, join, less_than, num_vars, paired_box
 
 Integers = NDArray[np.int64]
+SMALL = 1 << 14  # cells of an eq table of which many are kept
 NO_NORMS: Mapping[tuple[int, ...], int] = {}
 
 
@@ -264,14 +266,21 @@ def _paired_lower(tile: int, place: Place, other: Place) -> int:
     return _dot(rows, list(accumulate(keys)))
 
 
-@lru_cache(maxsize=64)
 def _eq_values(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
     """eq(place, x) for all real cells x, row-major."""
+    return (_kept if prod(shape) <= SMALL else _lately)(shape, place)
+
+
+def _made(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
     out = [1]
     for n, point in zip(shape, place, strict=True):
         axis = _axis_values(n, point)
         out = [a * b % MODULUS for a in out for b in axis] if len(out) > 1 else axis
     return tuple(out)
+
+
+_kept = lru_cache(maxsize=64)(_made)
+_lately = lru_cache(maxsize=4)(_made)  # a stranger's long sequence has half a million tile pairs, 34 MB of numbers
 
 
 def _axis_values(size: int, point: Point) -> list[int]:

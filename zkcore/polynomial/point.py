@@ -60,16 +60,20 @@ def eq(x: Sequence[int], y: Sequence[int]) -> int:
 
 
 def less_than(point: Sequence[int], size: int) -> int:
-    """Extension of [index < size]: one product per bit of `size`."""
-    if size >> len(point):
+    """Extension of [index < size]: one product per bit of `size`, down to its last that is set."""
+    bit = 1 << len(point)
+    if size >= bit:
         return 1
     total, prefix = 0, 1
-    for i, r in enumerate(point):
-        if size >> (len(point) - 1 - i) & 1:
-            total += prefix * (1 - r)
-            prefix = prefix * r % MODULUS
-        else:
+    for r in point:
+        bit >>= 1
+        if not size & bit:
             prefix = prefix * (1 - r) % MODULUS
+            continue
+        total += prefix * (1 - r)
+        if not size & (bit - 1):
+            break
+        prefix = prefix * r % MODULUS
     return total % MODULUS
 
 

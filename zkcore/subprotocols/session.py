@@ -37,6 +37,7 @@ class Session:
         self.ledger = ClaimLedger()
         self._public: dict[str, Array] = {}
         self._known: dict[Wanted, int] = {}
+        self._paired: dict[tuple[str, Place, Place], int] = {}
         self._table_values: dict[tuple[str, int, Point], int] = {}
         self._last_weights: tuple[Point, FieldArray] | None = None
 
@@ -149,9 +150,14 @@ class Session:
         return value % MODULUS
 
     def _paired_mask(self, name: str, place: Place, other: Place) -> int:
-        closed = self.system.publics[name].paired(place, other)
-        if closed is not None:
-            return closed
+        """The same for every box of a relation that the mask does not tell apart."""
+        key = (name, place, other)
+        if key not in self._paired:
+            closed = self.system.publics[name].paired(place, other)
+            self._paired[key] = self._paired_dense(name, place, other) if closed is None else closed
+        return self._paired[key]
+
+    def _paired_dense(self, name: str, place: Place, other: Place) -> int:
         k, mask = self.kernels, self.public(name)
         weights = k.multiply(multilinear.eq_over(k, place), multilinear.eq_over(k, other))
         return k.dot(space.flat(arrays.pad_to(mask, padded(mask.shape))), weights)

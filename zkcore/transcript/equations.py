@@ -21,6 +21,7 @@ from zkcore.field.kernels import FieldArray, Kernels, Points
 from zkcore.transcript.sponge import Sponge
 
 POINT_BYTES = 48
+APART = 1 << 18  # points that are summed up where they are
 Refs = NDArray[np.int64]
 
 
@@ -119,17 +120,24 @@ class Equations:
                 scalars.append(_scaled(k, w, s))
             for purpose, s in c.known:
                 known[purpose].append((w, s))
-        points, factors = list[Points](), list[FieldArray]()
+        parts = list[tuple[Points, FieldArray]]()
         if refs:
             used, places = np.unique(np.concatenate(refs), return_inverse=True)
-            points.append(here.take(self.pool, used))
-            factors.append(k.scatter_add(here.own(places.astype(np.int64)), here.concatenate(scalars), len(used)))
-        for purpose, parts in known.items():
-            most = max(len(s) for _, s in parts)
-            points.append(self.generators.take(purpose, most))
-            padded = [(w, s if len(s) == most else here.pad(s, (most, 4))) for w, s in parts]
-            factors.append(k.combine(padded, 0, most))
-        return k.msm(here.concatenate(points), here.concatenate(factors))
+            factors = k.scatter_add(here.own(places.astype(np.int64)), here.concatenate(scalars), len(used))
+            parts.append((here.take(self.pool, used), factors))
+        for purpose, multiples in known.items():
+            most = max(len(s) for _, s in multiples)
+            padded = [(w, s if len(s) == most else here.pad(s, (most, 4))) for w, s in multiples]
+            parts.append((self.generators.take(purpose, most), k.combine(padded, 0, most)))
+        return self._multiplied(parts)
+
+    def _multiplied(self, parts: Sequence[tuple[Points, FieldArray]]) -> Points:
+        """[12]: the sum of scalar * point over all parts. One sum is faster than several, but for copying points."""
+        k, here = self.kernels, self.kernels.space
+        sums = [k.msm(points, factors) for points, factors in parts if len(points) >= APART]
+        if small := [part for part in parts if len(part[0]) < APART]:
+            sums.append(k.msm(here.concatenate([p for p, _ in small]), here.concatenate([f for _, f in small])))
+        return sums[0] if len(sums) == 1 else k.msm(here.stack(sums), k.from_scalars([1] * len(sums)))
 
 
 def _scaled(k: Kernels, weight: int, scalars: FieldArray) -> FieldArray:
