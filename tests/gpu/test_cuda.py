@@ -127,8 +127,12 @@ def test_batch_inverse(device: cuda.CudaKernels, rng: random.Random, length: int
     same(device.batch_inverse(values), HOST.batch_inverse(values))
 
 
-@pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 1), (33, 1), (100, 1000), (5000, 17)])
+SCATTERED = [(0, 3), (1, 1), (33, 1), (100, 1000), (5000, 17), (2**20 + 77, 40000), (2**20, 3)]
+
+
+@pytest.mark.parametrize(("count", "size"), SCATTERED)
 def test_scatter_add(device: cuda.CudaKernels, rng: random.Random, count: int, size: int) -> None:
+    """Crowded targets among them; from 2^20 values on they are sorted."""
     index = np.array([rng.choice([0, size - 1, rng.randrange(size)]) for _ in range(count)], dtype=np.int64)
     values = cast(Any, column(rng, "field", count))
     same(device.scatter_add(index, values, size), HOST.scatter_add(index, values, size))
@@ -200,12 +204,12 @@ def test_inputs_stay_as_they_are(device: cuda.CudaKernels, rng: random.Random) -
 
 
 # ---- fraction tree
-def some_runs(rng: random.Random, sizes: Sequence[int]) -> list[Run]:
+def some_runs(rng: random.Random, sizes: Sequence[int], kinds: Sequence[str] = KINDS) -> list[Run]:
     """Numerators and denominators of every kind in turn."""
-    runs = []
+    runs, n = [], len(kinds)
     for i, size in enumerate(sizes):
-        terms = [(c, column(rng, KINDS[(i + k) % 5], size)) for k, c in enumerate(scalars(rng, i % 4))]
-        runs.append(Run(column(rng, KINDS[(i + 3) % 5], size), rng.randrange(1, MODULUS), terms))
+        terms = [(c, column(rng, kinds[(i + k) % n], size)) for k, c in enumerate(scalars(rng, i % 4))]
+        runs.append(Run(column(rng, kinds[(i + 3) % n], size), rng.randrange(1, MODULUS), terms))
     return runs
 
 
@@ -219,6 +223,7 @@ PLANS = [TreePlan(30), TreePlan(1), TreePlan(3, 300, 1), TreePlan(1, 1, 1 << 12)
 
 @pytest.mark.parametrize(("sizes", "log_size"), TREES, ids=str)
 @pytest.mark.parametrize("plan", PLANS, ids=str)
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:3]], ids=["all", "short"])
 def test_fraction_tree(
     device: cuda.CudaKernels,
     rng: random.Random,
@@ -226,9 +231,11 @@ def test_fraction_tree(
     sizes: list[int],
     log_size: int,
     plan: TreePlan,
+    kinds: list[str],
 ) -> None:
-    """Layers in the protocol's order, where each claim follows from the layer before."""
-    runs = some_runs(rng, sizes)
+    """Layers in the protocol's order, where each claim follows from the layer before. Columns of at most 32 bits have
+    kernels of their own."""
+    runs = some_runs(rng, sizes, kinds)
     monkeypatch.setattr(device, "tree_plan", lambda tree: plan)
     got, expected = device.fraction_tree(runs, log_size), HOST.fraction_tree(runs, log_size)
     assert got.root() == expected.root()
@@ -313,8 +320,11 @@ def test_large_sumcheck(device: cuda.CudaKernels, rng: random.Random) -> None:
         follow(device.sumcheck(tables, terms, degree, eq), HOST.sumcheck(tables, terms, degree, eq), 17, rng)
 
 
-def test_large_tree(device: cuda.CudaKernels, rng: random.Random) -> None:
-    test_fraction_tree(device, rng, [2**16, 2**15, 2**14, 99], 17, None)
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:3]], ids=["all", "short"])
+def test_large_tree(
+    device: cuda.CudaKernels, rng: random.Random, monkeypatch: pytest.MonkeyPatch, kinds: list[str]
+) -> None:
+    test_fraction_tree(device, rng, monkeypatch, [2**16, 2**15, 2**14, 99], 17, TreePlan(30), kinds)
 
 
 @pytest.mark.parametrize(("kind", "rows", "width"), [("int8", 9, 2**13), ("int16", 2, 2**17), ("field", 1, 2**15)])

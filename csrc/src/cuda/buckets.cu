@@ -14,6 +14,8 @@
 
 #include "cuda/batch_affine.cuh"
 #include "cuda/buckets.cuh"
+#include "cuda/join.cuh"
+#include "cuda/scan.cuh"
 #include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
@@ -86,43 +88,6 @@ __device__ __forceinline__ void for_each_digit(const DigitView& d, size_t row, i
 }
 
 // ---- sort
-
-// Exclusive scan of values[0 .. n) in shared memory by a whole block; returns the total.
-__device__ uint32_t block_scan(uint32_t* values, uint32_t n) {
-  __shared__ uint32_t warps[32];
-  const uint32_t each = (n + blockDim.x - 1) / blockDim.x;
-  const uint32_t begin = min(n, threadIdx.x * each);
-  const uint32_t end = min(n, begin + each);
-  uint32_t own = 0;
-  for (uint32_t i = begin; i < end; ++i) own += values[i];
-  uint32_t inclusive = own;
-  const unsigned lane = threadIdx.x % 32;
-  for (int d = 1; d < 32; d *= 2) {
-    const uint32_t below = __shfl_up_sync(0xffffffffu, inclusive, d);
-    if (lane >= static_cast<unsigned>(d)) inclusive += below;
-  }
-  if (lane == 31) warps[threadIdx.x / 32] = inclusive;
-  __syncthreads();
-  if (threadIdx.x < 32) {
-    const uint32_t mine = threadIdx.x < blockDim.x / 32 ? warps[threadIdx.x] : 0;
-    uint32_t sum = mine;
-    for (int d = 1; d < 32; d *= 2) {
-      const uint32_t below = __shfl_up_sync(0xffffffffu, sum, d);
-      if (lane >= static_cast<unsigned>(d)) sum += below;
-    }
-    warps[threadIdx.x] = sum;
-  }
-  __syncthreads();
-  const uint32_t total = warps[31];
-  uint32_t running = inclusive - own + (threadIdx.x >= 32 ? warps[threadIdx.x / 32 - 1] : 0);
-  for (uint32_t i = begin; i < end; ++i) {
-    const uint32_t value = values[i];
-    values[i] = running;
-    running += value;
-  }
-  __syncthreads();
-  return total;
-}
 
 // counts[lane][bucket]; lane_totals[lane][k] = sum over buckets of ceil(count / 2^k).
 template <class T>
@@ -334,8 +299,6 @@ __device__ Xyzz weighted_share(const Weighted<Point>& w, size_t lane, unsigned m
 template <class Point>
 __global__ void __launch_bounds__(kWeightBlock)
     weigh_kernel(Weighted<Point> rows, Weighted<Point> columns, unsigned members, size_t lanes, Xyzz* out) {
-  __shared__ uint4 room[kWeightBlock * sizeof(Xyzz) / sizeof(uint4)];
-  Xyzz* shared = reinterpret_cast<Xyzz*>(room);
   const size_t lane = static_cast<size_t>(blockIdx.x) * (kWeightBlock / members) + threadIdx.x / members;
   const unsigned member = threadIdx.x % members;
   Xyzz sum = Xyzz::infinity();
@@ -343,14 +306,7 @@ __global__ void __launch_bounds__(kWeightBlock)
     sum = weighted_share(rows, lane, member, members);
     if (columns.count > 0) add_to(sum, weighted_share(columns, lane, member, members));
   }
-  store(shared + threadIdx.x, sum);
-  for (unsigned half = members / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (member < half) {
-      add_to(sum, load(shared + threadIdx.x + half));
-      store(shared + threadIdx.x, sum);
-    }
-  }
+  join_members<kWeightBlock>(sum, members);
   if (member == 0 && lane < lanes) store(out + lane, sum);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/batch_affine.cuh"
+#include "cuda/join.cuh"
 #include "zkcore/ternary_cuda.hpp"
 
 namespace zkcore::cuda {
@@ -112,8 +113,6 @@ __global__ void __launch_bounds__(kRows)
 // out[row] += sum over segments of partial[segment][row]; `members` threads a row.
 __global__ void __launch_bounds__(kRows)
     join_kernel(const Xyzz* partial, size_t segments, size_t rows, unsigned members, Affine* out) {
-  __shared__ uint4 room[kRows * sizeof(Xyzz) / sizeof(uint4)];
-  Xyzz* shared = reinterpret_cast<Xyzz*>(room);
   const size_t row = blockIdx.x * static_cast<size_t>(kRows / members) + threadIdx.x / members;
   const unsigned member = threadIdx.x % members;
   Xyzz sum = Xyzz::infinity();
@@ -121,14 +120,7 @@ __global__ void __launch_bounds__(kRows)
     if (member == 0) sum = Xyzz::from(load(out + row));
     for (size_t s = member; s < segments; s += members) add_to(sum, load(partial + s * rows + row));
   }
-  store(shared + threadIdx.x, sum);
-  for (unsigned half = members / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (member < half) {
-      add_to(sum, load(shared + threadIdx.x + half));
-      store(shared + threadIdx.x, sum);
-    }
-  }
+  join_members<kRows>(sum, members);
   if (member == 0 && row < rows) store(out + row, to_affine(sum));
 }
 

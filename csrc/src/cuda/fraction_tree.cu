@@ -1,226 +1,25 @@
 // Trees of fractions and the sumchecks of their layers; see zkcore/fraction_tree.hpp.
 //
-// A layer sums (p0 + batch q0) q1 + p1 q0 over parents; from the first binding on, P = p0 + batch q0 takes
-// the place of p0. Parents beyond the used ones are summed on the host. A layer that may not be held is made
+// A layer sums (p0 + batch q0) q1 + p1 q0 over parents; from the first round on, P = p0 + batch q0 takes the
+// place of p0. Parents beyond the used ones are summed on the host. A layer that may not be held is made
 // again for every round, a stretch at a time, until what is left of it may be.
+#include "cuda/fraction_round.cuh"
 #include "cuda/sumcheck.cuh"
-#include "cuda/tree_nodes.cuh"
 #include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
 namespace {
 
-// ---- sources: the four tables of parents, P = p0 + batch * q0 first
-
-// A table's values at both ends of a pair.
-struct Ends {
-  Fr lo, hi;
-};
-
-struct Place {
-  size_t i, apart, half;
-  const Fr& challenge;
-};
-
-// Sources read a pair of parents, i and i + apart, or bind them: with those `half` further on.
-//
-// Stored nodes. kMerged: p0 holds P.
-template <bool kMerged>
-struct NodeSource {
-  Children nodes;
-  size_t used;
-  Fr batch;
-
-  __device__ __forceinline__ Fr read(const Fr* table, size_t y, const Fr& tail) const {
-    return y < used ? load_once(table + y) : tail;
-  }
-
-  // One copy of the product's code for both ends: it has to stay in the instruction cache.
-  template <bool kBind>
-  __device__ __forceinline__ Ends pair(const Fr* table, const Place& at, const Fr& tail) const {
-    Fr a = read(table, at.i, tail);
-    Fr c = read(table, at.i + at.apart, tail);
-    if constexpr (!kBind) return {a, c};
-    Fr b = read(table, at.i + at.half, tail);
-    const Fr d = read(table, at.i + at.apart + at.half, tail);
-    Ends ends{};
-#pragma unroll 1
-    for (int side = 0; side < 2; ++side) {
-      ends.lo = ends.hi;
-      ends.hi = a + (b - a) * at.challenge;
-      a = c;
-      b = d;
-    }
-    return ends;
-  }
-
-  // The tables come one by one, so that few are held at a time; P may need q0.
-  template <bool kBind>
-  struct Reader {
-    const NodeSource& source;
-    const Place& at;
-    Ends q0_ends;
-    __device__ __forceinline__ Reader(const NodeSource& from, const Place& place) : source(from), at(place) {}
-    __device__ __forceinline__ const Ends& q0() {
-      return q0_ends = source.template pair<kBind>(source.nodes.q0, at, Fr::one());
-    }
-    __device__ __forceinline__ Ends p1() {
-      return source.template pair<kBind>(source.nodes.p1, at, Fr::zero());
-    }
-    __device__ __forceinline__ Ends q1() {
-      return source.template pair<kBind>(source.nodes.q1, at, Fr::one());
-    }
-    __device__ __forceinline__ Ends p() {
-      if constexpr (kMerged) return source.template pair<kBind>(source.nodes.p0, at, source.batch);
-      const Ends p0 = source.template pair<kBind>(source.nodes.p0, at, Fr::zero());
-      return {p0.lo + source.batch * q0_ends.lo, p0.hi + source.batch * q0_ends.hi};
-    }
-  };
-
-  template <bool kBind>
-  __device__ __forceinline__ void prefetch(size_t i, size_t pairs) const {
-#pragma unroll
-    for (int quarter = 0; quarter < (kBind ? 4 : 2); ++quarter) {
-      const size_t y = i + quarter * pairs;
-      if (y >= used) continue;
-      ptx::prefetch(nodes.q0 + y);
-      ptx::prefetch(nodes.p1 + y);
-      ptx::prefetch(nodes.p0 + y);
-      ptx::prefetch(nodes.q1 + y);
-    }
-  }
-};
-
-// Leaves: all tables are linear in their columns. A leaf's columns are read once for all its forms.
-struct LeafSource {
-  LeafView leaves;
-
-  template <bool kBind>
-  struct Reader {
-    Ends tables[4];  // q0, p1, P, q1
-    __device__ __forceinline__ Reader(const LeafSource& from, const Place& at) {
-      uint32_t hints[2] = {0, 0};
-#pragma unroll 1
-      for (int side = 0; side < 2; ++side) {
-        const size_t y = at.i + side * at.apart;
-#pragma unroll
-        for (Ends& table : tables) table.lo = table.hi;
-        const LeafForms even = from.leaves.template forms<kBind, true>(2 * y, 2 * at.half, hints);
-        tables[0].hi = even.denominator;
-        tables[2].hi = even.other;
-        const LeafForms odd = from.leaves.template forms<kBind, false>(2 * y + 1, 2 * at.half, hints);
-        tables[1].hi = odd.other;
-        tables[3].hi = odd.denominator;
-      }
-    }
-    __device__ __forceinline__ const Ends& q0() { return tables[0]; }
-    __device__ __forceinline__ const Ends& p1() { return tables[1]; }
-    __device__ __forceinline__ const Ends& p() { return tables[2]; }
-    __device__ __forceinline__ const Ends& q1() { return tables[3]; }
-  };
-};
-
-// ---- rounds
-
-// a * b + c * d, built up product by product.
-class TwoProducts {
- public:
-  __device__ __forceinline__ void first(const Fr& a, const Fr& b) {
-    uint32_t x[8], y[8];
-    ptx::split<8>(x, a.v);
-    ptx::split<8>(y, b.v);
-    ptx::wide_mul<8, 8>(v_, x, y);
-  }
-  __device__ __forceinline__ Fr with(const Fr& c, const Fr& d) {
-    uint32_t x[8], y[8], t[16], r[8];
-    ptx::split<8>(x, c.v);
-    ptx::split<8>(y, d.v);
-    ptx::wide_mul<8, 8>(t, x, y);
-    v_[0] = ptx::add_cc(v_[0], t[0]);
-#pragma unroll
-    for (int i = 1; i < 15; ++i) v_[i] = ptx::addc_cc(v_[i], t[i]);
-    v_[15] = ptx::addc(v_[15], t[15]);
-    (void)ptx::reduce<FrParams, 8>(r, v_);
-    ptx::subtract_once<FrParams>(r);
-    Fr out;
-    ptx::join<8>(out.v, r);
-    return out;
-  }
-
- private:
-  uint32_t v_[16];
-};
-
-template <class Source, Points kPoints, bool kFused>
-struct LayerBody {
-  static constexpr int kSums = point_count(kPoints);
-  static constexpr bool kEq = true;
-  using Sums = SharedProductSums<kSums>;
-
-  Source source;
-  Children bound;
-  size_t bound_used;
-  size_t pairs;
-  Fr challenge;
-  PointChoice choice;
-
-  __device__ __forceinline__ void keep(Fr* table, size_t i, const Ends& ends) const {
-    if constexpr (!kFused) return;
-    store(table + i, ends.lo);
-    if (i + pairs < bound_used) store(table + i + pairs, ends.hi);
-  }
-  __device__ __forceinline__ void prefetch(size_t i) const {
-    if constexpr (requires { source.template prefetch<kFused>(i, pairs); }) {
-      source.template prefetch<kFused>(i, pairs);
-    }
-  }
-
-  __device__ __forceinline__ void add(size_t i, const Fr& eq, Sums& sums) const {
-    const Place place{i, pairs, 2 * pairs, challenge};
-    typename Source::template Reader<kFused> reader(source, place);
-    Fr held[kSums];
-    TwoProducts products[kSums];
-    const Ends q0 = reader.q0();
-    keep(bound.q0, i, q0);
-    at_points<kPoints>(q0.lo, q0.hi, choice, [&](int k, const Fr& v, bool) { held[k] = v; });
-    const Ends p1 = reader.p1();
-    keep(bound.p1, i, p1);
-    at_points<kPoints>(p1.lo, p1.hi, choice,
-                       [&](int k, const Fr& v, bool) { products[k].first(held[k], v); });
-    const Ends p = reader.p();
-    keep(bound.p0, i, p);
-    at_points<kPoints>(p.lo, p.hi, choice, [&](int k, const Fr& v, bool) { held[k] = v; });
-    const Ends q1 = reader.q1();
-    keep(bound.q1, i, q1);
-    at_points<kPoints>(q1.lo, q1.hi, choice,
-                       [&](int k, const Fr& v, bool) { sums.add(k, eq, products[k].with(held[k], v)); });
-  }
-};
-
-// Binds without summing, as pairs whose ends are the same.
-template <class Source>
-__global__ void __launch_bounds__(kBlock)
-    bind_layer_kernel(Source source, Children bound, size_t used, size_t half, Fr challenge) {
-  for (size_t y = thread_index(); y < used; y += thread_count()) {
-    const Place place{y, 0, half, challenge};
-    typename Source::template Reader<true> reader(source, place);
-    store(bound.q0 + y, reader.q0().lo);
-    store(bound.p1 + y, reader.p1().lo);
-    store(bound.p0 + y, reader.p().lo);
-    store(bound.q1 + y, reader.q1().lo);
-  }
-}
-
 // ---- the leaves and the root
 
-// The leaves themselves, as the children of one parent.
+// The leaves themselves, as the children of one parent: p0, p1, q0, q1.
 __global__ void leaf_values_kernel(LeafView leaves, Fr* out) {
-  uint32_t hint = 0;
-  for (int side = 0; side < 2; ++side) {
-    const LeafForms forms = leaves.forms<false, false>(side, 0, &hint);
-    store(out + side, forms.other);
-    store(out + 2 + side, forms.denominator);
-  }
+  LeafHints hints;
+  const PlainPair<true> pair = leaves.plain_pair<true>(0, 1, hints);
+  store(out, pair.p0);
+  store(out + 1, pair.p1);
+  store(out + 2, pair.q0);
+  store(out + 3, pair.q1);
 }
 
 std::array<Fr, 4> first_leaves(Leaves& leaves, Stream stream) {
@@ -253,17 +52,16 @@ struct Remade {
     for (size_t i = 0; i < bound.size(); ++i) {
       const size_t half = (ranges >> (i + 1)) * count;
       const Children to = i + 1 == bound.size() ? out : all;
-      i == 0 ? bind<false>(all, half, to, bound[i]) : bind<true>(all, half, to, bound[i]);
+      bind(all, half, to, bound[i], i > 0);
     }
   }
   size_t stretch(size_t ends) const { return nodes->stretch(depth, (ends << bound.size()) + ends, chunk); }
 
  private:
-  template <bool kMerged>
-  void bind(const Children& from, size_t half, const Children& to, const Fr& challenge) const {
-    using Source = NodeSource<kMerged>;
-    launch(bind_layer_kernel<Source>, looping(bind_layer_kernel<Source>, half), stream,
-           Source{from, 2 * half, batch}, to, half, half, challenge);
+  void bind(const Children& from, size_t half, const Children& to, const Fr& challenge, bool merged) const {
+    const auto kernel = merged ? bind_nodes_kernel<false> : bind_nodes_kernel<true>;
+    launch(kernel, looping(kernel, half), stream, NodeTables(from, 2 * half, batch),
+           NodeTables(to, half, batch), half, challenge, batch);
     count_field_mults(4 * half);
   }
 };
@@ -289,19 +87,20 @@ class LayerTables : public RoundTables {
     remade_sums_.clear();
     if (remade_) {
       if (challenge) bind_remade(2 * pairs, *challenge);
-      if (remade_->bound.size() < remade_->rounds) return sum_remade(points, choice, *eq, pairs);
+      if (remade_->bound.size() < remade_->rounds) return sum_remade(choice, *eq, pairs);
       hold(2 * pairs);
       challenge = nullptr;
     }
-    with_source(challenge, [&](const auto& source) {
-      if (points == Points::kSingle) {
-        round<Points::kSingle, false>(source, choice, *eq, pairs, nullptr);
-      } else if (challenge) {
-        round<Points::kEndLeading, true>(source, choice, *eq, pairs, challenge);
-      } else {
-        round<Points::kEndLeading, false>(source, choice, *eq, pairs, nullptr);
-      }
-    });
+    const size_t used = challenge ? std::min(2 * pairs, used_) : used_;
+    const Fr r = challenge ? *challenge : Fr::zero();
+    const LayerRound round{pairs, std::min(pairs, used), used, batch_, r, choice.x};
+    if (layer_) {
+      sum_nodes(round, *eq, challenge != nullptr);
+    } else {
+      sum_leaves(round, *eq, challenge);
+    }
+    count_field_mults(3 * round.active * static_cast<size_t>(sums_));
+    if (challenge) adopt(used);
   }
 
   // Every parent that is not stored adds batch * 1 + 0 * 1.
@@ -324,13 +123,19 @@ class LayerTables : public RoundTables {
       return hold(half);
     }
     const size_t used = std::min(half, used_);
-    std::shared_ptr<Layer> room = bound_room(used);
-    with_source(&challenge, [&](const auto& source) {
-      using Source = std::decay_t<decltype(source)>;
-      launch(bind_layer_kernel<Source>, looping(bind_layer_kernel<Source>, used), stream_, source,
-             children(*room), used, half, challenge);
-    });
-    adopt(std::move(room), used);
+    if (layer_) {
+      const auto kernel = merged_ ? bind_nodes_kernel<false> : bind_nodes_kernel<true>;
+      const NodeTables bound(layer_->children(), used, batch_);
+      launch(kernel, looping(kernel, used), stream_, nodes(), bound, half, challenge, batch_);
+      merged_ = true;
+    } else {
+      layer_ = std::make_shared<Layer>(used, stream_);
+      const auto kernel = leaves_->wide() ? bind_leaves_kernel<true> : bind_leaves_kernel<false>;
+      launch(kernel, looping(kernel, used), stream_, leaves_->view(batch_, &challenge), layer_->children(),
+             used, half);
+      finish_leaves();
+    }
+    adopt(used);
   }
 
   std::vector<Fr> finals() override {
@@ -341,25 +146,41 @@ class LayerTables : public RoundTables {
   }
 
  private:
-  template <class Fn>
-  void with_source(const Fr* challenge, Fn&& fn) {
-    if (layer_ && merged_) return fn(NodeSource<true>{layer_->children(), used_, batch_});
-    if (layer_) return fn(NodeSource<false>{layer_->children(), used_, batch_});
-    fn(LeafSource{leaves_->view(batch_, challenge)});
-    leaves_->count_pass();
+  Report report() const { return reports_.to(mailbox_.data()); }
+
+  // What is bound overwrites the layer's tables: a layer is proved once.
+  NodeTables nodes() const { return {layer_->children(), used_, merged_ ? batch_ : Fr::zero()}; }
+
+  void sum_nodes(const LayerRound& round, const EqView& eq, bool fused) {
+    const auto kernel = fused     ? merged_ ? nodes_round_kernel<true, false> : nodes_round_kernel<true, true>
+                        : merged_ ? nodes_round_kernel<false, false>
+                                  : nodes_round_kernel<false, true>;
+    if (round.active > 0) {
+      launch(kernel, pair_shape(kernel, round.active), stream_, nodes(), round, eq, report());
+    }
+    merged_ = true;
   }
 
-  template <Points kPoints, bool kFused, class Source>
-  void round(const Source& source, PointChoice choice, const EqView& eq, size_t pairs, const Fr* challenge) {
-    const size_t used = challenge ? std::min(2 * pairs, used_) : used_;
-    const size_t active = std::min(pairs, used);
-    std::shared_ptr<Layer> room = kFused ? bound_room(used) : nullptr;
-    LayerBody<Source, kPoints, kFused> body{source, {}, used, pairs, challenge ? *challenge : Fr::zero(),
-                                            choice};
-    if (room) body.bound = children(*room);
-    if (active > 0) launch_round(body, &eq, active, reports_.to(mailbox_.data()), stream_);
-    count_field_mults(3 * active * body.kSums);
-    if (room) adopt(std::move(room), used);
+  void sum_leaves(const LayerRound& round, const EqView& eq, const Fr* challenge) {
+    const auto run = [&](auto kernel, const Children& bound) {
+      if (round.active == 0) return;
+      launch(kernel, pair_shape(kernel, round.active), stream_, leaves_->view(batch_, challenge), round,
+             bound, eq, report());
+    };
+    if (!challenge) {
+      run(leaves_->wide() ? leaves_round_kernel<false, true> : leaves_round_kernel<false, false>, {});
+      leaves_->count_pass();
+      return;
+    }
+    layer_ = std::make_shared<Layer>(round.bound_used, stream_);
+    run(leaves_->wide() ? leaves_round_kernel<true, true> : leaves_round_kernel<true, false>,
+        layer_->children());
+    finish_leaves();
+  }
+  // Their bound tables hold P.
+  void finish_leaves() {
+    leaves_->count_pass();
+    merged_ = true;
   }
 
   void bind_remade(size_t half, const Fr& challenge) {
@@ -381,7 +202,7 @@ class LayerTables : public RoundTables {
     remade_.reset();
   }
 
-  void sum_remade(Points points, PointChoice choice, const EqView& eq, size_t pairs) {
+  void sum_remade(PointChoice choice, const EqView& eq, size_t pairs) {
     const size_t active = std::min(pairs, used_);
     const size_t step = remade_->stretch(2);
     remade_sums_.assign(static_cast<size_t>(sums_), Fr::zero());
@@ -390,35 +211,20 @@ class LayerTables : public RoundTables {
       const Layer room(2 * count, stream_);
       remade_->make(first, count, pairs, 2, room.children());
       const EqView own{eq.outer + first / kBlock, eq.inner, eq.inner_mask};
-      const auto add = [&](const auto& source) {
-        points == Points::kSingle ? sum_stretch<Points::kSingle>(source, choice, own, count)
-                                  : sum_stretch<Points::kEndLeading>(source, choice, own, count);
-      };
-      remade_->bound.empty() ? add(NodeSource<false>{room.children(), 2 * count, batch_})
-                             : add(NodeSource<true>{room.children(), 2 * count, batch_});
+      const bool merged = !remade_->bound.empty();
+      const auto kernel = merged ? nodes_round_kernel<false, false> : nodes_round_kernel<false, true>;
+      launch(kernel, pair_shape(kernel, count), stream_,
+             NodeTables(room.children(), 2 * count, merged ? batch_ : Fr::zero()),
+             LayerRound{count, count, 2 * count, batch_, Fr::zero(), choice.x}, own, report());
+      count_field_mults(3 * count * remade_sums_.size());
       Mailbox::wait(stream_);
       for (size_t k = 0; k < remade_sums_.size(); ++k) remade_sums_[k] += mailbox_.data()[k];
     }
     leaves_->count_pass();
   }
 
-  template <Points kPoints, class Source>
-  void sum_stretch(const Source& source, PointChoice choice, const EqView& eq, size_t pairs) {
-    const LayerBody<Source, kPoints, false> body{source, {}, 2 * pairs, pairs, Fr::zero(), choice};
-    launch_round(body, &eq, pairs, reports_.to(mailbox_.data()), stream_);
-    count_field_mults(3 * pairs * body.kSums);
-  }
-
-  // The bound tables overwrite the layer's own once it has been bound; the first binding leaves the tree
-  // alone.
-  std::shared_ptr<Layer> bound_room(size_t used) {
-    return merged_ ? layer_ : std::make_shared<Layer>(used, stream_);
-  }
-  static Children children(const Layer& layer) { return layer.children(); }
-  void adopt(std::shared_ptr<Layer> room, size_t used) {
+  void adopt(size_t used) {
     count_field_mults(4 * used);
-    layer_ = std::move(room);
-    merged_ = true;
     used_ = used;
   }
 

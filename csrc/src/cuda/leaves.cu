@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cuda/leaves.cuh"
 #include "zkcore/field_counters.hpp"
 
@@ -38,6 +40,7 @@ Leaves::Leaves(std::vector<LeafRun> runs, Stream stream) : stream_(stream) {
   const auto none = static_cast<uint32_t>(columns.size());
   views.push_back({size_, ~size_t{0}, none, none});
   column_count_ = columns.size();
+  wide_ = std::any_of(columns.begin(), columns.end(), [](const LeafColumn& c) { return !is_short(c.type); });
   run_views_ = upload(views, stream);
   columns_ = upload(columns, stream);
 }
@@ -51,7 +54,7 @@ void Leaves::fill(const Fr& batch, const Fr& factor, std::vector<Fr>& starts,
     for (const LeafRun& run : runs_) {
       Fr start = lift(run.constant * q_factor);
       const auto add = [&](const Fr& coefficient, ColumnType type) {
-        coefficients.push_back(is_short(type) ? lift(coefficient) : coefficient);
+        coefficients.push_back(lift(coefficient));
         if (is_short(type)) start -= coefficients.back() * bias(type);
       };
       add(p_factor, run.numerator.type);

@@ -23,13 +23,47 @@ struct LeafRunView {
   uint32_t first, last;  // columns; the first is the numerator
 };
 
-// `other` is P or the numerator.
-struct LeafForms {
-  Fr denominator, other;
+// The leaves 2 y and 2 y + 1; p0 may hold P.
+struct LeafPair {
+  Fr q0, p1, p0, q1;
 };
+// Where the last leaves were found, and with kBind those bound to them.
+struct LeafHints {
+  uint32_t near = 0, far = 0;
+};
+// What two leaves have in one run.
+struct LeafVisit {
+  uint32_t run;
+  size_t at;       // the first leaf's place in the run
+  bool even, odd;  // whether they lie in it
+  size_t ahead;    // how far on to look
+};
+struct ShortEntries {
+  uint32_t even, odd;  // made unsigned
+  uint32_t bias;
+};
+
+// The sums that make a pair. kRest: numerators that are field elements with the coefficient 1 stay apart.
+template <bool kRest>
 struct LeafSums {
-  SmallSum denominator, other;
-  Fr denominator_rest, other_rest;
+  SmallSum q0 = SmallSum(Fr::zero()), p1 = q0, p0 = q0, q1 = q0;
+  __device__ __forceinline__ LeafPair lower() const {
+    return {q0.lower(), p1.lower(), p0.lower(), q1.lower()};
+  }
+};
+template <>
+struct LeafSums<true> : LeafSums<false> {
+  Fr p1_rest = Fr::zero(), p0_rest = Fr::zero();
+  __device__ __forceinline__ LeafPair lower() const {
+    return {q0.lower(), p1.lower() + p1_rest, p0.lower() + p0_rest, q1.lower()};
+  }
+};
+
+// Two leaves' denominators, and their numerators as they are.
+template <bool kWide>
+struct PlainPair {
+  Fr q0, q1;
+  std::conditional_t<kWide, Fr, int32_t> p0, p1;
 };
 
 // Everything lies on the device; index [which][form][run or column], all runs' columns one after the other.
@@ -37,7 +71,7 @@ struct LeafView {
   const LeafRunView* runs;
   const LeafColumn* columns;
   const Fr* starts;        // lifted constants without the biases
-  const Fr* coefficients;  // lifted for integers up to 32 bits
+  const Fr* coefficients;  // lifted
   uint32_t run_count, column_count;
 
   __device__ __forceinline__ uint32_t find(size_t leaf, uint32_t hint) const {
@@ -63,56 +97,141 @@ struct LeafView {
     return load(coefficients + (which * kForms + form) * column_count + column);
   }
 
-  // Adds a leaf's columns to its forms, the numerator's first.
-  template <bool kWithMerged>
-  __device__ __forceinline__ void add(int which, uint32_t run, size_t leaf, LeafSums& sums) const {
-    constexpr Form kOther = kWithMerged ? kMerged : kNumerator;
-    const LeafRunView& r = runs[run];
-    const size_t at = leaf - r.begin;
-#pragma unroll 1
-    for (uint32_t c = r.first; c < r.last; ++c) {
-      const LeafColumn column = columns[c];
-      const bool in_other = kWithMerged || c == r.first;
-      const bool in_denominator = c != r.first;
-      if (column.type == ColumnType::kField || column.type == ColumnType::kInt64) {
-        const Fr x = field_entry(column.type, column.data, at);
-        if (in_other) sums.other_rest += x * coefficient(which, kOther, c);
-        if (in_denominator) sums.denominator_rest += x * coefficient(which, kDenominator, c);
-        continue;
-      }
-      const uint32_t x = short_entry(column, at);
-      if (in_other) sums.other.add(x, coefficient(which, kOther, c));
-      if (in_denominator) sums.denominator.add(x, coefficient(which, kDenominator, c));
-    }
+  // Two neighbours of a column, zero for those outside the run; far ahead is fetched.
+  template <class T>
+  static __device__ __forceinline__ ShortEntries neighbours(const void* data, const LeafVisit& v,
+                                                            size_t end) {
+    const T* from = static_cast<const T*>(data) + v.at;
+    if (v.at + v.ahead < end) ptx::prefetch(from + v.ahead);
+    const T even = v.even ? from[0] : T{0};
+    const T odd = v.odd ? from[1] : T{0};
+    return {v.even ? shifted(even) : 0, v.odd ? shifted(odd) : 0, 1u << kBiasBits<T>};
   }
-
-  __device__ __forceinline__ uint32_t short_entry(const LeafColumn& column, size_t at) const {
+  __device__ __forceinline__ ShortEntries short_entries(const LeafColumn& column, const LeafVisit& v,
+                                                        size_t end) const {
     switch (column.type) {
       case ColumnType::kInt8:
-        return shifted(static_cast<const int8_t*>(column.data)[at]);
+        return neighbours<int8_t>(column.data, v, end);
       case ColumnType::kInt16:
-        return shifted(static_cast<const int16_t*>(column.data)[at]);
+        return neighbours<int16_t>(column.data, v, end);
       default:
-        return shifted(static_cast<const int32_t*>(column.data)[at]);
+        return neighbours<int32_t>(column.data, v, end);
+    }
+  }
+  __device__ __forceinline__ static bool is_wide(const LeafColumn& column) {
+    return column.type == ColumnType::kField || column.type == ColumnType::kInt64;
+  }
+  __device__ __forceinline__ static Fr wide_entry(const LeafColumn& column, size_t at, bool there) {
+    return there ? field_entry(column.type, column.data, at) : Fr::zero();
+  }
+
+  // Calls visit for each run that has one of the leaves `leaf` and `leaf + 1`: hardly ever two.
+  template <class Visit>
+  __device__ __forceinline__ void visit_runs(size_t leaf, size_t ahead, uint32_t& hint, Visit&& visit) const {
+    uint32_t run = find(leaf, hint);
+    hint = run;
+    while (true) {
+      const LeafRunView& r = runs[run];
+      const bool last = leaf + 1 < r.end;
+      visit(LeafVisit{run, leaf - r.begin, leaf >= r.begin, last, ahead});
+      if (last) break;
+      ++run;
     }
   }
 
-  // The leaf's denominator, and P or its numerator. kBind: bound together with the leaf `offset` further on.
-  template <bool kBind, bool kWithMerged>
-  __device__ __forceinline__ LeafForms forms(size_t leaf, size_t offset, uint32_t* hints) const {
-    constexpr Form kOther = kWithMerged ? kMerged : kNumerator;
-    hints[0] = find(leaf, hints[0]);
-    Fr denominator = start(0, kDenominator, hints[0]);
-    Fr other = start(0, kOther, hints[0]);
-    if constexpr (kBind) {
-      hints[1] = find(leaf + offset, hints[1]);
-      denominator += start(1, kDenominator, hints[1]);
-      other += start(1, kOther, hints[1]);
+  // Adds a run's share to q0 and q1, and with kMerged that of its denominators to P.
+  template <bool kMerged, bool kWide, class Sums>
+  __device__ __forceinline__ void add_denominators(int which, const LeafVisit& v, Sums& sums) const {
+    const LeafRunView& r = runs[v.run];
+    if (v.even) sums.q0.add(start(which, kDenominator, v.run));
+    if (v.even && kMerged) sums.p0.add(start(which, Form::kMerged, v.run));
+    if (v.odd) sums.q1.add(start(which, kDenominator, v.run));
+#pragma unroll 1
+    for (uint32_t c = r.first + 1; c < r.last; ++c) {
+      const LeafColumn column = columns[c];
+      const Fr own = coefficient(which, kDenominator, c);
+      if constexpr (kWide) {
+        if (is_wide(column)) {
+          const Fr even = wide_entry(column, v.at, v.even);
+          sums.q0.add(even * own);
+          if constexpr (kMerged) sums.p0.add(even * coefficient(which, Form::kMerged, c));
+          sums.q1.add(wide_entry(column, v.at + 1, v.odd) * own);
+          continue;
+        }
+      }
+      const ShortEntries x = short_entries(column, v, r.end - r.begin);
+      sums.q0.add(x.even, own);
+      sums.q1.add(x.odd, own);
+      if constexpr (kMerged) sums.p0.add(x.even, coefficient(which, Form::kMerged, c));
     }
-    LeafSums sums{SmallSum(denominator), SmallSum(other), Fr::zero(), Fr::zero()};
-    add<kWithMerged>(0, hints[0], leaf, sums);
-    if constexpr (kBind) add<kWithMerged>(1, hints[1], leaf + offset, sums);
-    return {sums.denominator.lower() + sums.denominator_rest, sums.other.lower() + sums.other_rest};
+  }
+
+  // Adds a run's numerators to P and p1.
+  template <bool kWide, bool kRest>
+  __device__ __forceinline__ void add_numerators(int which, const LeafVisit& v, LeafSums<kRest>& sums) const {
+    const LeafRunView& r = runs[v.run];
+    if (v.odd) sums.p1.add(start(which, kNumerator, v.run));
+    if (r.first == r.last) return;  // outside all runs
+    const LeafColumn column = columns[r.first];
+    const Fr own = coefficient(which, kNumerator, r.first);  // of P too
+    if constexpr (kWide) {
+      if (is_wide(column)) {
+        const Fr even = wide_entry(column, v.at, v.even);
+        const Fr odd = wide_entry(column, v.at + 1, v.odd);
+        if constexpr (kRest) {
+          sums.p0_rest += even;
+          sums.p1_rest += odd;
+        } else {
+          sums.p0.add(even * own);
+          sums.p1.add(odd * own);
+        }
+        return;
+      }
+    }
+    const ShortEntries x = short_entries(column, v, r.end - r.begin);
+    sums.p0.add(x.even, own);
+    sums.p1.add(x.odd, own);
+  }
+
+  // P, p1, q0, q1 of the parent y. kBind: bound together with the parent `half` further on. `step`: how far
+  // on the thread's next parent is.
+  template <bool kBind, bool kWide>
+  __device__ __forceinline__ LeafPair merged_pair(size_t y, size_t half, size_t step,
+                                                  LeafHints& hints) const {
+    LeafSums<kWide && !kBind> sums;
+#pragma unroll 1
+    for (int which = 0; which < (kBind ? 2 : 1); ++which) {
+      uint32_t hint = which ? hints.far : hints.near;
+      visit_runs(2 * (y + which * half), 2 * step, hint, [&](const LeafVisit& v) {
+        add_numerators<kWide>(which, v, sums);
+        add_denominators<true, kWide>(which, v, sums);
+      });
+      (which ? hints.far : hints.near) = hint;
+    }
+    return sums.lower();
+  }
+
+  template <bool kWide>
+  __device__ __forceinline__ PlainPair<kWide> plain_pair(size_t y, size_t step, LeafHints& hints) const {
+    LeafSums<kWide> sums;
+    PlainPair<kWide> out{};
+    visit_runs(2 * y, 2 * step, hints.near, [&](const LeafVisit& v) {
+      add_denominators<false, kWide>(0, v, sums);
+      const LeafRunView& r = runs[v.run];
+      if (r.first == r.last) return;
+      const LeafColumn column = columns[r.first];
+      if constexpr (kWide) {
+        if (v.even) out.p0 = field_entry(column.type, column.data, v.at);
+        if (v.odd) out.p1 = field_entry(column.type, column.data, v.at + 1);
+      } else {
+        const ShortEntries x = short_entries(column, v, r.end - r.begin);
+        if (v.even) out.p0 = static_cast<int32_t>(x.even - x.bias);
+        if (v.odd) out.p1 = static_cast<int32_t>(x.odd - x.bias);
+      }
+    });
+    out.q0 = sums.q0.lower();
+    out.q1 = sums.q1.lower();
+    return out;
   }
 };
 
@@ -121,6 +240,8 @@ class Leaves {
  public:
   Leaves(std::vector<LeafRun> runs, Stream stream);
   size_t size() const { return size_; }
+  // Whether a column has 64 bits or field elements.
+  bool wide() const { return wide_; }
   // Forms for a batch, as they are or for binding to a challenge. Valid until the next call's work is queued.
   LeafView view(const Fr& batch, const Fr* challenge);
   // Products that reading every form of every leaf once takes.
@@ -135,6 +256,7 @@ class Leaves {
   std::vector<LeafRun> runs_;
   size_t size_ = 0;
   size_t column_count_ = 0;
+  bool wide_ = false;
   Stream stream_;
   Array<LeafRunView> run_views_;
   Array<LeafColumn> columns_;

@@ -7,10 +7,34 @@
 namespace zkcore::cuda {
 namespace {
 
-// out[i] = values[i].
+// out[i] = values[i]. Lanes 2 j and 2 j + 1 convert an element each and write the halves of both, so that
+// whole sectors are written.
 template <class T>
 __global__ void __launch_bounds__(kBlock) convert_kernel(const T* values, size_t n, Fr* out) {
-  for (size_t i = thread_index(); i < n; i += thread_count()) store(out + i, entry(values[i]));
+  const bool odd = threadIdx.x % 2;
+  const size_t step = 2 * thread_count();
+  for (size_t warp = 2 * (thread_index() & ~size_t{31}); warp < n; warp += step) {
+    const size_t base = warp + 2 * (threadIdx.x % 32 & ~1u);  // of four elements
+    Fr own[2];
+#pragma unroll
+    for (int k = 0; k < 2; ++k) {
+      const size_t i = base + 2 * k + odd;
+      own[k] = entry(i < n ? values[i] : T{0});
+    }
+#pragma unroll
+    for (int k = 0; k < 2; ++k) {
+      // The even lane's lower half and the odd lane's upper half stay.
+      const uint64_t away[2] = {odd ? own[k].v[0] : own[k].v[2], odd ? own[k].v[1] : own[k].v[3]};
+      const uint64_t got[2] = {__shfl_xor_sync(0xffffffffu, away[0], 1),
+                               __shfl_xor_sync(0xffffffffu, away[1], 1)};
+      const uint64_t first[2] = {odd ? got[0] : own[k].v[0], odd ? got[1] : own[k].v[1]};
+      const uint64_t second[2] = {odd ? own[k].v[2] : got[0], odd ? own[k].v[3] : got[1]};
+      const size_t i = base + 2 * k;
+      uint4* to = reinterpret_cast<uint4*>(out + i);
+      if (i < n) to[odd] = words(first);
+      if (i + 1 < n) to[2 + odd] = words(second);
+    }
+  }
 }
 
 // ---- eq tables: the last variables by doubling in one block, the others as products of tables
@@ -196,7 +220,8 @@ constexpr size_t kInverseChunk = 128;  // values that share an inversion, where 
 void from_ints(const Column& column, Fr* out, Stream stream) {
   visit_integers(column, [&](auto* data) {
     using T = std::decay_t<decltype(*data)>;
-    launch(convert_kernel<T>, looping(convert_kernel<T>, column.size), stream, data, column.size, out);
+    launch(convert_kernel<T>, looping(convert_kernel<T>, (column.size + 1) / 2), stream, data, column.size,
+           out);
   });
   count_small_mults(column.size);
 }

@@ -1,8 +1,9 @@
 // out[index[i]] += values[i]. Sums are kept as 32-bit limbs in 64-bit cells, to which threads add atomically,
 // and reduced at the end. Long columns are first sorted by target, a chunk a block: then a few threads add up
-// all of a target's values in a chunk and touch its cells once.
+// a target's values in many chunks and touch its cells once.
 #include <algorithm>
 
+#include "cuda/scan.cuh"
 #include "cuda/sums.cuh"
 #include "zkcore/field_counters.hpp"
 
@@ -80,112 +81,147 @@ __global__ void __launch_bounds__(kBlock)
 // ---- long columns: sorted chunks
 
 constexpr unsigned kSortBlock = 1024;
-constexpr size_t kChunk = size_t{1} << 20;  // values that a block sorts
-constexpr uint32_t kSlice = 1 << 15;        // targets of one pass: counters in shared memory
-constexpr uint32_t kMostSlices = 4;         // larger tables are not worth as many passes
+constexpr size_t kWorthSorting = size_t{1} << 20;
+constexpr size_t kLeastChunk = size_t{1} << 15;  // values that a block sorts; more where there are more
+constexpr size_t kMostChunk = size_t{1} << 17;   // order[] of the chunks in work fits the cache
+constexpr uint32_t kSlice = 1 << 15;             // targets of one pass: counters in shared memory
+constexpr uint32_t kMostSlices = 4;              // larger tables are not worth as many passes
+constexpr uint32_t kCrowded = 128;               // values of a target in a chunk that a warp adds up
+constexpr uint32_t kCrowdPiece = 1024;           // of which it takes as many at a time
+
+// Values of a crowded target: a piece of order[].
+struct CrowdPiece {
+  uint32_t target, count;
+  size_t chunk, begin;
+};
+struct CrowdList {
+  CrowdPiece* pieces;
+  uint32_t* count;
+};
+// A piece has at least kCrowded values, or is the rest of one that has kCrowdPiece.
+size_t most_pieces(size_t n) { return n / kCrowded + n / kCrowdPiece + 1; }
+
+// Calls fn(i, index[i] - base) for a block's values, several of them read at a time.
+template <class Fn>
+__device__ __forceinline__ void for_each_target(const int64_t* index, uint32_t count, uint64_t base,
+                                                Fn&& fn) {
+  constexpr uint32_t kTogether = 8;
+  for (uint32_t start = threadIdx.x; start < count; start += kTogether * kSortBlock) {
+    uint64_t targets[kTogether];
+#pragma unroll
+    for (uint32_t k = 0; k < kTogether; ++k) {
+      const uint32_t i = start + k * kSortBlock;
+      targets[k] = i < count ? static_cast<uint64_t>(index[i]) - base : 0;
+    }
+#pragma unroll
+    for (uint32_t k = 0; k < kTogether; ++k) {
+      if (start + k * kSortBlock < count) fn(start + k * kSortBlock, targets[k]);
+    }
+  }
+}
 
 // The targets `base` to `base + size`. begins[chunk][target]: where a target's values begin in order[chunk],
 // which lists the chunk's values by target. Indices from `limit` on are wrong.
 __global__ void __launch_bounds__(kSortBlock)
-    sort_chunks_kernel(const int64_t* index, size_t n, uint64_t base, uint32_t size, uint64_t limit,
-                       uint32_t* begins, uint32_t* order, uint32_t* wrong) {
+    sort_chunks_kernel(const int64_t* index, size_t n, size_t chunk, uint64_t base, uint32_t size,
+                       uint64_t limit, uint32_t* begins, uint32_t* order, CrowdList crowds, uint32_t* wrong) {
   extern __shared__ uint32_t bins[];
-  __shared__ uint32_t warps[kSortBlock / 32];
-  const size_t first = blockIdx.x * kChunk;
-  const uint32_t count = static_cast<uint32_t>(min(kChunk, n - first));
+  const size_t first = blockIdx.x * chunk;
+  const auto count = static_cast<uint32_t>(min(chunk, n - first));
   for (uint32_t b = threadIdx.x; b < size; b += kSortBlock) bins[b] = 0;
   __syncthreads();
-  for (uint32_t i = threadIdx.x; i < count; i += kSortBlock) {
-    const uint64_t target = static_cast<uint64_t>(index[first + i]) - base;
+  for_each_target(index + first, count, base, [&](uint32_t, uint64_t target) {
     if (target < size) {
       atomicAdd(bins + target, 1u);
     } else if (target + base >= limit) {
       *wrong = 1;
     }
-  }
+  });
   __syncthreads();
-  // Exclusive sums: each thread scans its own run of counters.
-  const uint32_t each = (size + kSortBlock - 1) / kSortBlock;
-  const uint32_t begin = min(size, threadIdx.x * each);
-  const uint32_t end = min(size, begin + each);
-  uint32_t own = 0;
-  for (uint32_t b = begin; b < end; ++b) own += bins[b];
-  uint32_t sum = own;
-  const unsigned lane = threadIdx.x % 32;
-  for (unsigned d = 1; d < 32; d *= 2) {
-    const uint32_t below = __shfl_up_sync(0xffffffffu, sum, d);
-    if (lane >= d) sum += below;
-  }
-  if (lane == 31) warps[threadIdx.x / 32] = sum;
-  __syncthreads();
-  uint32_t running = sum - own;
-  for (unsigned w = 0; w < threadIdx.x / 32; ++w) running += warps[w];
   uint32_t* out = begins + blockIdx.x * (static_cast<size_t>(size) + 1);
-  for (uint32_t b = begin; b < end; ++b) {
-    const uint32_t here = bins[b];
-    out[b] = bins[b] = running;
-    running += here;
+  const uint32_t total = block_scan(bins, size);
+  for (uint32_t b = threadIdx.x; b < size; b += kSortBlock) {
+    const uint32_t begin = bins[b];
+    const uint32_t own = (b + 1 < size ? bins[b + 1] : total) - begin;
+    out[b] = begin;
+    if (own < kCrowded) continue;
+    for (uint32_t from = 0; from < own; from += kCrowdPiece) {
+      crowds.pieces[atomicAdd(crowds.count, 1u)] = {b, min(kCrowdPiece, own - from), first, begin + from};
+    }
   }
-  if (end == size && begin < size) out[size] = running;
+  if (threadIdx.x == 0) out[size] = total;
   __syncthreads();
-  for (uint32_t i = threadIdx.x; i < count; i += kSortBlock) {
-    const uint64_t target = static_cast<uint64_t>(index[first + i]) - base;
+  for_each_target(index + first, count, base, [&](uint32_t i, uint64_t target) {
     if (target < size) order[first + atomicAdd(bins + target, 1u)] = i;
+  });
+}
+
+// Eight threads a target, each with every eighth chunk of the block's share.
+__global__ void __launch_bounds__(kBlock)
+    add_sorted_kernel(const uint32_t* begins, const uint32_t* order, const Fr* values, size_t chunk,
+                      unsigned chunks, uint32_t size, unsigned long long* cells) {
+  constexpr uint32_t kGroup = 8;
+  const unsigned share = (chunks + gridDim.y - 1) / gridDim.y;
+  const unsigned last = min(chunks, (blockIdx.y + 1) * share);
+  const uint32_t groups = kBlock / kGroup;
+  for (uint32_t base = blockIdx.x * groups; base < size; base += gridDim.x * groups) {
+    const uint32_t target = base + threadIdx.x / kGroup;
+    if (target >= size) continue;
+    Fr sum = Fr::zero();
+    for (unsigned c = blockIdx.y * share + threadIdx.x % kGroup; c < last; c += kGroup) {
+      const uint32_t* at = begins + c * (static_cast<size_t>(size) + 1) + target;
+      const uint32_t begin = at[0];
+      const uint32_t end = at[1];
+      if (end - begin >= kCrowded) continue;
+      const size_t first = c * chunk;
+#pragma unroll 2
+      for (uint32_t i = begin; i < end; ++i) sum += load(values + first + order[first + i]);
+    }
+    if (!sum.is_zero()) add_to_cells(cells + kCells * static_cast<size_t>(target), sum);
   }
 }
 
-// Eight threads a target of a chunk, the whole block a crowded one.
 __global__ void __launch_bounds__(kBlock)
-    add_sorted_kernel(const uint32_t* begins, const uint32_t* order, const Fr* values, uint32_t size,
-                      unsigned long long* cells) {
-  constexpr uint32_t kGroup = 8;
-  constexpr uint32_t kCrowded = 2048;
-  const uint32_t* chunk_begins = begins + blockIdx.y * (static_cast<size_t>(size) + 1);
-  const uint32_t* chunk_order = order + blockIdx.y * kChunk;
-  const Fr* chunk = values + blockIdx.y * kChunk;
-  const auto share = [&](uint32_t begin, uint32_t end, uint32_t member, uint32_t members) {
+    add_crowds_kernel(CrowdList crowds, const uint32_t* order, const Fr* values, unsigned long long* cells) {
+  const uint32_t count = *crowds.count;
+  const unsigned lane = threadIdx.x % 32;
+  for (size_t p = thread_index() / 32; p < count; p += thread_count() / 32) {
+    const CrowdPiece piece = crowds.pieces[p];
+    const uint32_t* own = order + piece.chunk + piece.begin;
     Fr sum = Fr::zero();
-    for (uint32_t i = begin + member; i < end; i += members) sum += load(chunk + chunk_order[i]);
-    return sum;
-  };
-  const uint32_t groups = kBlock / kGroup;
-  for (uint32_t first = blockIdx.x * groups; first < size; first += gridDim.x * groups) {
-    const uint32_t target = first + threadIdx.x / kGroup;
-    const uint32_t begin = target < size ? chunk_begins[target] : 0;
-    const uint32_t end = target < size ? chunk_begins[target + 1] : 0;
-    const bool crowded = end - begin >= kCrowded;
-    if (begin < end && !crowded) {
-      const Fr sum = share(begin, end, threadIdx.x % kGroup, kGroup);
-      if (!sum.is_zero()) add_to_cells(cells + kCells * static_cast<size_t>(target), sum);
-    }
-    if (!__syncthreads_or(crowded)) continue;
-    for (uint32_t other = first; other < min(size, first + groups); ++other) {
-      const uint32_t from = chunk_begins[other];
-      const uint32_t to = chunk_begins[other + 1];
-      if (to - from < kCrowded) continue;
-      const Fr sum = warp_sum(share(from, to, threadIdx.x, kBlock));
-      if (threadIdx.x % 32 == 0 && !sum.is_zero())
-        add_to_cells(cells + kCells * static_cast<size_t>(other), sum);
-    }
+#pragma unroll 4
+    for (uint32_t i = lane; i < piece.count; i += 32) sum += load(values + piece.chunk + own[i]);
+    sum = warp_sum(sum);
+    if (lane == 0) add_to_cells(cells + kCells * static_cast<size_t>(piece.target), sum);
   }
 }
 
 void add_sorted(const int64_t* index, const Fr* values, size_t n, size_t size, unsigned long long* cells,
                 uint32_t* wrong, Stream stream) {
-  const auto chunks = static_cast<unsigned>((n + kChunk - 1) / kChunk);
+  const auto blocks = static_cast<size_t>(multiprocessors());
+  const size_t chunk = std::clamp((n + blocks - 1) / blocks, kLeastChunk, kMostChunk);
+  const auto chunks = static_cast<unsigned>((n + chunk - 1) / chunk);
   const auto slice = static_cast<uint32_t>(std::min<size_t>(size, kSlice));
-  const Array<uint32_t> begins(chunks * (static_cast<size_t>(slice) + 1), stream),
-      order(chunks * kChunk, stream);
+  const Array<uint32_t> begins(chunks * (static_cast<size_t>(slice) + 1), stream), order(n, stream),
+      found(1, stream);
+  const Array<CrowdPiece> pieces(most_pieces(n), stream);
+  const CrowdList crowds{pieces.data(), found.data()};
   const size_t shared = slice * sizeof(uint32_t);
   check(cudaFuncSetAttribute(sort_chunks_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              static_cast<int>(shared)));
   for (size_t base = 0; base < size; base += slice) {
     const auto own = static_cast<uint32_t>(std::min<size_t>(slice, size - base));
-    launch(sort_chunks_kernel, {dim3(chunks), kSortBlock, shared}, stream, index, n, base, own, size,
-           begins.data(), order.data(), wrong);
-    const unsigned across = std::min(64u, blocks_for(own, kBlock / 8));
-    launch(add_sorted_kernel, {dim3(across, chunks), kBlock}, stream, begins.data(), order.data(), values,
-           own, cells + kCells * base);
+    unsigned long long* own_cells = cells + kCells * base;
+    check(cudaMemsetAsync(found.data(), 0, sizeof(uint32_t), stream));
+    launch(sort_chunks_kernel, {dim3(chunks), kSortBlock, shared}, stream, index, n, chunk, base, own, size,
+           begins.data(), order.data(), crowds, wrong);
+    const unsigned across = blocks_for(own, kBlock / 8);
+    const unsigned resident = resident_blocks(add_sorted_kernel);
+    const unsigned parts = std::clamp(resident / across, 1u, (chunks + 7) / 8);
+    launch(add_sorted_kernel, {dim3(std::min(across, resident), parts), kBlock}, stream, begins.data(),
+           order.data(), values, chunk, chunks, own, own_cells);
+    launch(add_crowds_kernel, looping(add_crowds_kernel, n / 8), stream, crowds, order.data(), values,
+           own_cells);
   }
 }
 
@@ -215,7 +251,7 @@ bool scatter_add(const int64_t* index, const Fr* values, size_t count, size_t si
   const Array<uint32_t> wrong(1, stream);
   check(cudaMemsetAsync(cells.data(), 0, kCells * size * sizeof(unsigned long long), stream));
   check(cudaMemsetAsync(wrong.data(), 0, sizeof(uint32_t), stream));
-  if (count >= kChunk && size <= size_t{kSlice} * kMostSlices) {
+  if (count >= kWorthSorting && size <= size_t{kSlice} * kMostSlices) {
     add_sorted(index, values, count, size, cells.data(), wrong.data(), stream);
   } else {
     launch(scatter_kernel, looping(scatter_kernel, count), stream, index, values, count, size, cells.data(),

@@ -3,6 +3,7 @@
 //
 // Table j has its first entries f(0, x) at x and f(1, x) half a table on. Binding overwrites a table that is
 // the prover's own: index i reads entries i, i + n/4, i + n/2, i + 3n/4 and writes i and i + n/4.
+#include "cuda/pair_round.cuh"
 #include "cuda/sumcheck.cuh"
 #include "zkcore/field_counters.hpp"
 
@@ -42,12 +43,13 @@ __device__ __forceinline__ Fr bind_entries(T lo, T hi, const BindChallenge& c) {
   }
 }
 
+__device__ __forceinline__ Fr bound_field(const TableView& t, size_t i, size_t half, const BindChallenge& c) {
+  const Fr* data = static_cast<const Fr*>(t.data);
+  const Fr lo = load_once(data + i);
+  return lo + (load_once(data + i + half) - lo) * c.r;
+}
 __device__ __forceinline__ Fr bound_entry(const TableView& t, size_t i, size_t half, const BindChallenge& c) {
-  if (t.type == ColumnType::kField) {
-    const Fr* data = static_cast<const Fr*>(t.data);
-    const Fr lo = load_once(data + i);
-    return lo + (load_once(data + i + half) - lo) * c.r;
-  }
+  if (t.type == ColumnType::kField) return bound_field(t, i, half, c);
   return with_entry(t.type, t.data, i, [&](auto lo) {
     return bind_entries(lo, static_cast<const decltype(lo)*>(t.data)[i + half], c);
   });
@@ -123,42 +125,87 @@ struct TermsBody {
   }
 };
 
-// ---- two tables of field elements: the common case, without a loop over steps
+// ---- one product of two tables: the common case, without a loop over steps
 
-template <Points kPoints, bool kFused, bool kEqFactor>
+struct ProductTables {
+  TableView of[2];
+  size_t pairs;
+  BindChallenge challenge;
+  int end;
+
+  template <bool kBind, bool kFields>
+  __device__ __forceinline__ Fr entry(int table, size_t y) const {
+    const TableView& t = of[table];
+    if constexpr (kFields && !kBind) return load_once(static_cast<const Fr*>(t.data) + y);
+    if constexpr (!kBind) return field_entry(t.type, t.data, y);
+    if constexpr (kFields) return bound_field(t, y, 2 * pairs, challenge);
+    return bound_entry(t, y, 2 * pairs, challenge);
+  }
+  template <bool kBind>
+  __device__ __forceinline__ void prefetch(size_t y) const {
+#pragma unroll
+    for (const TableView& t : of) {
+      ptx::prefetch(static_cast<const Fr*>(t.data) + y);
+      if (kBind) ptx::prefetch(static_cast<const Fr*>(t.data) + y + 2 * pairs);
+    }
+  }
+};
+
+// kFields: neither table holds integers.
+template <bool kBind, bool kFields, bool kEq>
+__global__ void __launch_bounds__(kBlock, 3)
+    product_round_kernel(ProductTables tables, EqView eq, Report report) {
+  const PairEnd end;
+  const size_t pairs = tables.pairs;
+  ProductSum sum;
+  for (size_t turn = blockIdx.x; turn * kPairs < pairs; turn += gridDim.x) {
+    const size_t i = end.pair(turn);
+    const bool active = i < pairs;
+    const size_t y = end.entry(active ? i : 0, pairs, tables.end);
+    const size_t next = y + static_cast<size_t>(gridDim.x) * kPairs;
+    if (kFields && i + static_cast<size_t>(gridDim.x) * kPairs < pairs) tables.template prefetch<kBind>(next);
+    const Fr a = tables.template entry<kBind, kFields>(0, y);
+    const Fr b = tables.template entry<kBind, kFields>(1, y);
+    if (kBind && active) {
+      store(tables.of[0].bound + y, a);
+      store(tables.of[1].bound + y, b);
+    }
+    const Fr left = end.value(a);
+    const Fr right = end.value(b);
+    if constexpr (kEq) {
+      sum.add(outer_weight(eq, i, active), left * right);
+    } else if (active) {
+      sum.add(left, right);
+    }
+  }
+  Fr own = sum.total();
+  if constexpr (kEq) own *= inner_weight(eq, end);
+  report_pairs(end, own, report);
+}
+
+// Both ends and the leading coefficient: the first round, where the claim is not known.
+template <bool kEqFactor>
 struct ProductBody {
-  static constexpr int kSums = point_count(kPoints);
+  static constexpr int kSums = 3;
   static constexpr bool kEq = kEqFactor;
   using Sums = ProductSums<kSums>;
 
   const Fr* data[2];
-  Fr* bound[2];
   size_t pairs;
-  Fr challenge;
-  PointChoice choice;
 
   __device__ __forceinline__ void prefetch(size_t i) const {
 #pragma unroll
-    for (int table = 0; table < 2; ++table) {
-#pragma unroll
-      for (int quarter = 0; quarter < (kFused ? 4 : 2); ++quarter)
-        ptx::prefetch(data[table] + i + quarter * pairs);
+    for (const Fr* table : data) {
+      ptx::prefetch(table + i);
+      ptx::prefetch(table + i + pairs);
     }
   }
-  __device__ __forceinline__ Fr read(int table, size_t i) const {
-    const Fr lo = load_once(data[table] + i);
-    if constexpr (!kFused) return lo;
-    const Fr value = lo + (load_once(data[table] + i + 2 * pairs) - lo) * challenge;
-    store(bound[table] + i, value);
-    return value;
-  }
-
   __device__ __forceinline__ void add(size_t i, const Fr& eq, Sums& sums) const {
-    const Fr a_lo = read(0, i), b_lo = read(1, i);
-    const Fr a_hi = read(0, i + pairs), b_hi = read(1, i + pairs);
+    const Fr a_lo = load_once(data[0] + i), b_lo = load_once(data[1] + i);
+    const Fr a_hi = load_once(data[0] + i + pairs), b_hi = load_once(data[1] + i + pairs);
     Fr left[kSums];
-    at_points<kPoints>(a_lo, a_hi, choice, [&](int k, const Fr& v, bool) { left[k] = v; });
-    at_points<kPoints>(b_lo, b_hi, choice, [&](int k, const Fr& v, bool) {
+    at_points<Points::kBothLeading>(a_lo, a_hi, {0}, [&](int k, const Fr& v, bool) { left[k] = v; });
+    at_points<Points::kBothLeading>(b_lo, b_hi, {0}, [&](int k, const Fr& v, bool) {
       if constexpr (kEqFactor) {
         sums.add(k, eq, left[k] * v);
       } else {
@@ -252,7 +299,7 @@ class TermTables : public RoundTables {
       count(groups_[g], point_count(points), eq != nullptr, pairs);
       if (points == Points::kBothLeading && integer_round(groups_[g], eq, pairs, report)) continue;
       with_round_kind(points, challenge != nullptr, eq != nullptr, [&](auto p, auto fused, auto with_eq) {
-        if (product_round<p(), fused(), with_eq()>(groups_[g], choice, eq, pairs, challenge, report)) return;
+        if (product_round<p(), fused(), with_eq()>(groups_[g], choice, eq, pairs, bind, report)) return;
         TermsBody<p(), fused(), with_eq()> body{};
         fill(groups_[g], body.tables, body.steps, body.count);
         body.pairs = pairs;
@@ -357,20 +404,23 @@ class TermTables : public RoundTables {
     return std::pair(static_cast<size_t>(group.tables[0]), static_cast<size_t>(group.tables[1]));
   }
 
+  // Whether the group is one product, all of whose tables are read here first.
   template <Points kPoints, bool kFused, bool kEq>
   bool product_round(const Group& group, PointChoice choice, const EqView* eq, size_t pairs,
-                     const Fr* challenge, const Report& report) {
-    if constexpr (kPoints == Points::kEndLeading || kPoints == Points::kBothLeading) {
-      const auto tables = factors(group);
-      if (!tables || !(group.steps[0].binds && group.steps[1].binds)) return false;
-      const auto [a, b] = *tables;
-      if (columns_[a].type != ColumnType::kField || columns_[b].type != ColumnType::kField) return false;
-      const ProductBody<kPoints, kFused, kEq> body{{field_data(a), field_data(b)},
-                                                   {bound_[a].data(), bound_[b].data()},
-                                                   pairs,
-                                                   challenge ? *challenge : Fr::zero(),
-                                                   choice};
-      launch_round(body, eq, pairs, report, stream_);
+                     const BindChallenge& challenge, const Report& report) {
+    const auto tables = factors(group);
+    if (!tables || !(group.steps[0].binds && group.steps[1].binds)) return false;
+    const auto [a, b] = *tables;
+    const bool fields = columns_[a].type == ColumnType::kField && columns_[b].type == ColumnType::kField;
+    if constexpr (kPoints == Points::kBothLeading) {
+      if (!fields) return false;
+      launch_round(ProductBody<kEq>{{field_data(a), field_data(b)}, pairs}, eq, pairs, report, stream_);
+      return true;
+    } else if constexpr (kPoints == Points::kEndLeading) {
+      const ProductTables product{{view(a), view(b)}, pairs, challenge, choice.x};
+      const auto kernel =
+          fields ? product_round_kernel<kFused, true, kEq> : product_round_kernel<kFused, false, kEq>;
+      launch(kernel, pair_shape(kernel, pairs), stream_, product, eq ? *eq : EqView{}, report);
       return true;
     }
     return false;

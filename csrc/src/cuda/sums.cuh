@@ -112,6 +112,26 @@ __device__ __forceinline__ Fr mul_add(const Fr& a, const Fr& b, const Fr& c, con
   return out;
 }
 
+// floor(2^exponent / p) mod 2^64.
+template <class Params>
+ZK_HD constexpr uint64_t quotient_of_two_to(int exponent) {
+  constexpr int N = Params::kLimbs;
+  const Limbs<N> p = Params::modulus();
+  Limbs<N> rest{};
+  rest.v[0] = 1;
+  uint64_t quotient = 0;
+  for (int k = 0; k < exponent; ++k) {
+    uint64_t carry = 0;
+    for (int i = 0; i < N; ++i) rest.v[i] = add_carry(rest.v[i], rest.v[i], carry);
+    const bool fits = !less_than<N>(rest.v, p.v);
+    quotient = quotient << 1 | fits;
+    if (!fits) continue;
+    uint64_t borrow = 0;
+    for (int i = 0; i < N; ++i) rest.v[i] = sub_borrow(rest.v[i], p.v[i], borrow);
+  }
+  return quotient;
+}
+
 // start + sum of u * a for unsigned u, in 10 limbs, and that divided by 2^64: SmallSum of column.hpp on carry
 // chains. The elements come lifted by 2^64; the integers add up to less than 2^64.
 class SmallSum {
@@ -139,6 +159,15 @@ class SmallSum {
     }
     odd_[8] = ptx::addc(odd_[8], 0);
   }
+  // The start of another sum.
+  __device__ __forceinline__ void add(const Fr& a) {
+    uint32_t x[8];
+    ptx::split<8>(x, a.v);
+    even_[0] = ptx::add_cc(even_[0], x[0]);
+#pragma unroll
+    for (int i = 1; i < 8; ++i) even_[i] = ptx::addc_cc(even_[i], x[i]);
+    even_[8] = ptx::addc(even_[8], 0);
+  }
   __device__ __forceinline__ void add(uint64_t u, const Fr& a) {
     add(static_cast<uint32_t>(u), a);
     const uint32_t high = static_cast<uint32_t>(u >> 32);
@@ -160,12 +189,32 @@ class SmallSum {
   }
   __device__ __forceinline__ Fr lower() const {
     uint32_t t[10], r[8];
-    t[0] = even_[0];
-    t[1] = ptx::add_cc(even_[1], odd_[0]);
-#pragma unroll
-    for (int i = 2; i < 9; ++i) t[i] = ptx::addc_cc(even_[i], odd_[i - 1]);
-    t[9] = ptx::addc(even_[9], odd_[8]);
+    join(t);
     (void)ptx::reduce<FrParams, 2>(r, t);  // the sum is below 2^64 p
+    ptx::subtract_once<FrParams>(r);
+    Fr out;
+    ptx::join<8>(out.v, r);
+    return out;
+  }
+  // The sum itself mod p, for sums below 2^32 p. Of T = k p + rest, k follows from the upper 64 bits h of T:
+  // (h m) >> 95 with m = floor(2^318 / p) is k or k - 1, as both roundings together cost less than one.
+  __device__ __forceinline__ Fr modulo() const {
+    constexpr uint64_t kInverse = quotient_of_two_to<FrParams>(318);
+    uint32_t t[10], E[8], O[8], r[8], p[8];
+    join(t);
+    const uint64_t upper = static_cast<uint64_t>(t[8]) << 33 | static_cast<uint64_t>(t[7]) << 1 | t[6] >> 31;
+    const uint32_t k = static_cast<uint32_t>(__umul64hi(upper, kInverse) >> 31);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) p[i] = ptx::Modulus<FrParams>::limb(i);
+    ptx::first_row<8>(E, O, p, k);
+    E[1] = ptx::add_cc(E[1], O[0]);
+#pragma unroll
+    for (int i = 2; i < 7; ++i) E[i] = ptx::addc_cc(E[i], O[i - 1]);
+    E[7] = ptx::addc(E[7], O[6]);
+    r[0] = ptx::sub_cc(t[0], E[0]);
+#pragma unroll
+    for (int i = 1; i < 7; ++i) r[i] = ptx::subc_cc(t[i], E[i]);
+    r[7] = ptx::subc(t[7], E[7]);
     ptx::subtract_once<FrParams>(r);
     Fr out;
     ptx::join<8>(out.v, r);
@@ -173,8 +222,24 @@ class SmallSum {
   }
 
  private:
+  __device__ __forceinline__ void join(uint32_t* t) const {
+    t[0] = even_[0];
+    t[1] = ptx::add_cc(even_[1], odd_[0]);
+#pragma unroll
+    for (int i = 2; i < 9; ++i) t[i] = ptx::addc_cc(even_[i], odd_[i - 1]);
+    t[9] = ptx::addc(even_[9], odd_[8]);
+  }
+
   uint32_t even_[10], odd_[10];  // limb k of odd has weight 2^(32 (k + 1))
 };
+
+// n a + m b for 32-bit integers.
+__device__ __forceinline__ Fr integer_combination(int32_t n, const Fr& a, int32_t m, const Fr& b) {
+  SmallSum sum(Fr::zero());
+  sum.add(n < 0 ? 0u - static_cast<uint32_t>(n) : static_cast<uint32_t>(n), n < 0 ? -a : a);
+  sum.add(m < 0 ? 0u - static_cast<uint32_t>(m) : static_cast<uint32_t>(m), m < 0 ? -b : b);
+  return sum.modulo();
+}
 
 // Entries made unsigned by half their range; 64-bit ones stay wide.
 template <class T>

@@ -1,0 +1,181 @@
+// A round of a layer's sumcheck: the sums over pairs of eq * (P q1 + p1 q0), see pair_round.cuh.
+#pragma once
+
+#include "cuda/pair_round.cuh"
+#include "cuda/tree_nodes.cuh"
+
+namespace zkcore::cuda {
+
+struct LayerRound {
+  size_t pairs;       // the ends of pair i are the entries i and i + pairs
+  size_t active;      // pairs that are summed
+  size_t bound_used;  // entries that are kept
+  Fr batch, challenge;
+  int end;  // 0 or 1: where the first sum is taken
+};
+
+// a * b + c * d, one product after the other.
+class TwoProducts {
+ public:
+  __device__ __forceinline__ TwoProducts() {
+#pragma unroll
+    for (int i = 0; i < 16; ++i) v_[i] = 0;
+  }
+  __device__ __forceinline__ void add(const Fr& a, const Fr& b) {
+    uint32_t x[8], y[8], t[16];
+    ptx::split<8>(x, a.v);
+    ptx::split<8>(y, b.v);
+    ptx::wide_mul<8, 8>(t, x, y);
+    v_[0] = ptx::add_cc(v_[0], t[0]);
+#pragma unroll
+    for (int i = 1; i < 15; ++i) v_[i] = ptx::addc_cc(v_[i], t[i]);
+    v_[15] = ptx::addc(v_[15], t[15]);
+  }
+  __device__ __forceinline__ Fr total() const {
+    uint32_t r[8];
+    (void)ptx::reduce<FrParams, 8>(r, v_);  // below 2 p^2 / 2^256 + p < 2p
+    ptx::subtract_once<FrParams>(r);
+    Fr out;
+    ptx::join<8>(out.v, r);
+    return out;
+  }
+
+ private:
+  uint32_t v_[16];
+};
+
+// ---- stored nodes
+
+// In the order q0, p1, then p0 or P = p0 + batch * q0, q1; entries from `used` on are the tails.
+struct NodeTables {
+  Fr* tables[4];
+  Fr tails[4];
+  size_t used;
+
+  NodeTables(const Children& at, size_t entries, const Fr& p_tail)
+      : tables{at.q0, at.p1, at.p0, at.q1}, tails{Fr::one(), Fr::zero(), p_tail, Fr::one()}, used(entries) {}
+
+  __device__ __forceinline__ Fr read(int table, size_t y) const {
+    return y < used ? load_once(tables[table] + y) : tails[table];
+  }
+};
+
+// What binding reads of two tables.
+template <bool kBind>
+struct RawEntries {
+  Fr low[2], high[2];
+  __device__ __forceinline__ void read(const NodeTables& nodes, int table, size_t y, size_t half) {
+#pragma unroll
+    for (int k = 0; k < 2; ++k) {
+      low[k] = nodes.read(table + k, y);
+      if constexpr (kBind) high[k] = nodes.read(table + k, y + half);
+    }
+  }
+};
+
+// kBind: first binds the challenge, in place. kMerge: p0 becomes P, in place.
+template <bool kBind, bool kMerge>
+__global__ void __launch_bounds__(kBlock, 2)
+    nodes_round_kernel(NodeTables nodes, LayerRound round, EqView eq, Report report) {
+  const PairEnd end;
+  const size_t half = 2 * round.pairs;
+  const size_t step = static_cast<size_t>(gridDim.x) * kPairs;
+  ProductSum sum;
+  RawEntries<kBind> raw;
+  raw.read(nodes, 0, end.entry(end.pair(blockIdx.x), round.pairs, round.end), half);
+  for (size_t turn = blockIdx.x; turn * kPairs < round.active; turn += gridDim.x) {
+    const size_t i = end.pair(turn);
+    const bool active = i < round.active;
+    const size_t y = end.entry(i, round.pairs, round.end);
+    const bool kept = active && y < round.bound_used;
+    TwoProducts products;
+    Fr first;
+#pragma unroll 1
+    for (int factor = 0; factor < 4; factor += 2) {
+      Fr a = raw.low[0], b = raw.low[1];
+      Fr a_step, b_step;
+      if constexpr (kBind) {
+        a_step = raw.high[0] - a;
+        b_step = raw.high[1] - b;
+      }
+      raw.read(nodes, factor ^ 2, factor ? y + step : y, half);  // the next ones, while these are bound
+      if constexpr (kBind) {
+        a += a_step * round.challenge;
+        b += b_step * round.challenge;
+      }
+      if constexpr (kMerge) {
+        if (factor > 0) a += round.batch * first;
+        first = a;
+      }
+      if (kept && (kBind || factor > 0)) store(nodes.tables[factor] + y, a);
+      if (kept && kBind) store(nodes.tables[factor + 1] + y, b);
+      products.add(end.value(a), end.value(b));
+    }
+    sum.add(outer_weight(eq, i, active), products.total());
+  }
+  report_pairs(end, sum.total() * inner_weight(eq, end), report);
+}
+
+// Binds without summing; `bound` has the order of `nodes`.
+template <bool kMerge>
+__global__ void __launch_bounds__(kBlock)
+    bind_nodes_kernel(NodeTables nodes, NodeTables bound, size_t half, Fr challenge, Fr batch) {
+  for (size_t y = thread_index(); y < bound.used; y += thread_count()) {
+    Fr q0;
+#pragma unroll 1
+    for (int table = 0; table < 4; ++table) {
+      Fr value = nodes.read(table, y);
+      value += (nodes.read(table, y + half) - value) * challenge;
+      if constexpr (kMerge) {
+        if (table == 0) q0 = value;
+        if (table == 2) value += batch * q0;
+      }
+      store(bound.tables[table] + y, value);
+    }
+  }
+}
+
+// ---- leaves
+
+__device__ __forceinline__ void store_bound(const Children& out, size_t y, const LeafPair& pair) {
+  store(out.q0 + y, pair.q0);
+  store(out.p1 + y, pair.p1);
+  store(out.p0 + y, pair.p0);
+  store(out.q1 + y, pair.q1);
+}
+
+// kBind: first binds the challenge and writes the bound tables.
+template <bool kBind, bool kWide>
+__global__ void __launch_bounds__(kBlock, 2)
+    leaves_round_kernel(LeafView leaves, LayerRound round, Children bound, EqView eq, Report report) {
+  const PairEnd end;
+  const size_t half = 2 * round.pairs;
+  const size_t step = static_cast<size_t>(gridDim.x) * kPairs;
+  SharedProductSums<1> sum;
+  LeafHints hints;
+  for (size_t turn = blockIdx.x; turn * kPairs < round.active; turn += gridDim.x) {
+    const size_t i = end.pair(turn);
+    const bool active = i < round.active;
+    const size_t y = end.entry(i, round.pairs, round.end);
+    const LeafPair pair = leaves.template merged_pair<kBind, kWide>(y, half, step, hints);
+    if (kBind && active && y < round.bound_used) store_bound(bound, y, pair);
+    TwoProducts products;
+#pragma unroll 1
+    for (int factor = 0; factor < 2; ++factor) {
+      products.add(end.value(factor ? pair.p0 : pair.q0), end.value(factor ? pair.q1 : pair.p1));
+    }
+    sum.add(0, outer_weight(eq, i, active), products.total());
+  }
+  report_pairs(end, sum.total(0) * inner_weight(eq, end), report);
+}
+
+template <bool kWide>
+__global__ void __launch_bounds__(kBlock, 2)
+    bind_leaves_kernel(LeafView leaves, Children bound, size_t bound_used, size_t half) {
+  LeafHints hints;
+  for (size_t y = thread_index(); y < bound_used; y += thread_count()) {
+    store_bound(bound, y, leaves.template merged_pair<true, kWide>(y, half, thread_count(), hints));
+  }
+}
+
+}  // namespace zkcore::cuda
