@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from zkcore.config import StrategyConfig
 from zkcore.estimation.run import count
 from zkcore.field import devices, native
 from zkcore.field.space import narrow, narrowest
-from zkcore.field.unmade import Given, Stacked
+from zkcore.field.unmade import Given, Stacked, whole
 from zkcore.graph import witness
 from zkcore.graph.system import System
 from zkcore.models import passes
 from zkcore.models.family import Sequence
 from zkcore.prover import committed
+from zkcore.resumption import Checkpoint, Request
 from zkcore.setup import Parts, Setup
 from zkcore.subprotocols.logup_gkr import LogupGkr
 from zkcore.testing import same_bytes
@@ -99,6 +101,18 @@ def test_stacks_are_let_go_where_memory_is_limited() -> None:
         alive = [array.nbytes for ref in made if (array := ref()) is not None]
         assert sum(alive) <= most or len(alive) <= witness.AT_ONCE
         assert (len(alive) == len(made)) == (memory is None)
+
+
+def test_a_checkpoint_keeps_stacks(tmp_path: Path) -> None:
+    """What one process put aside, layer by layer, another finds whole."""
+    system, held = given(SmallLlama(layers=3), Folding(StrategyConfig(name="folding")), SMALLER)
+    names = {t.name for t in system.of_kind("committed")} - system.digits.keys()
+    assert any(isinstance(held[n], Stacked) for n in names)
+    stages = Checkpoint(tmp_path, Request("0" * 64, PROMPT, 1, b"", "complete"))
+    stages.witness(b"statement", names, lambda: held)
+    found = stages.witness(b"statement", names, dict)
+    assert found.keys() == names
+    assert all(np.array_equal(whole(found[n]), whole(held[n])) for n in names)
 
 
 @pytest.mark.parametrize("runs", [2, "all"])
