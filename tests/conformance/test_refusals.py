@@ -173,6 +173,17 @@ def test_tables_of_one_name_but_other_contents() -> None:
         build.lookup("b", other, "i", [y["i"]])
 
 
+def test_public_tensors_of_one_name_but_other_contents() -> None:
+    build, other = Builder(8), Builder(8)
+    first = build.public("scale", Dense(np.array([1, 2]), 0, 2))
+    assert build.public("scale", Dense(np.array([1, 2]), 0, 2)) is first
+    other.public("scale", Dense(np.array([2, 1]), 0, 2))
+    with pytest.raises(GraphError, match="another public tensor"):
+        build.public("scale", other.publics["scale"])
+    with pytest.raises(GraphError, match="another public tensor"):
+        Stack(other, build, Axis("l", 2, "layers.", {})).declare()
+
+
 def test_a_stack_of_blocks_with_another_table_or_relation_of_a_name() -> None:
     """The lookup argument would take one table for the other."""
     other = Table("square", 4, ((0, 3), (0, 9)), lambda: [np.arange(4), np.arange(4)])

@@ -194,6 +194,13 @@ MUTANTS: dict[str, Mutant] = {
         ATTACKS,
         "pinned",
     ),
+    "public tensors' names": mutant(
+        "graph/builder", "if self.publics[name] is not source and", "if False and", REFUSED, "public_tensors_of_one"
+    ),
+    "relations' names": mutant("graph/builder", "if relation.name in self._names:", "if False:", REFUSED, "of_a_name"),
+    "tables' names": mutant(
+        "graph/builder", "if table and self._tables", "if False and self._tables", REFUSED, "of_a_name"
+    ),
     "open claims": mutant("backward", "session.ledger.assert_empty()", "None", ATTACKS, "without_a_commitment"),
     "two claims at one place": mutant(
         "claim", "if self.get(claim.tensor, claim.place) is not None:", "if False:", CLAIM, ""

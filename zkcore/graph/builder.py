@@ -50,6 +50,8 @@ class Builder:
     def public(self, name: str, source: PublicTensor) -> Tensor:
         """A public tensor; naming the same one again returns it."""
         if name in self.publics:
+            if self.publics[name] is not source and self.publics[name].describe() != source.describe():
+                raise GraphError(f"{name}: another public tensor has this name")
             return self.tensors[name]
         self.publics[name] = source
         return self.add(Tensor(name, source.shape, "public", source.lo, source.hi, clean=True, l1=source.l1))
