@@ -8,7 +8,7 @@ import pytest
 from zkcore.field import native
 from zkcore.graph import arrays
 from zkcore.graph.builder import Builder
-from zkcore.graph.one_hot import one_hot_of
+from zkcore.graph.one_hot import chosen_by
 from zkcore.graph.public import OneHot
 from zkcore.graph.system import System, freeze
 from zkcore.graph.witness import Witness
@@ -47,7 +47,7 @@ def test_what_is_chosen_is_the_sum(
 ) -> None:
     s = system(spec, source, shape)
     [relation] = [r for r in s.relations if r.kind == "einsum"]
-    assert (one_hot_of(relation, s.publics) is not None) == chosen
+    assert (chosen_by(relation, s.publics) is not None) == chosen
     w = np.random.default_rng(1).integers(-128, 128, shape)
     witness = Witness(s, kernels, {"w": kernels.space.own(w)}, memory=memory)
     made = kernels.space.host(witness.array("made"))

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from zkcore.field import space
+from zkcore.graph.arrays import Array
 from zkcore.graph.public import OneHot
 from zkcore.graph.tensor import PublicTensor
 from zkcore.relation import Relation
+
+
+def narrow(source: PublicTensor) -> Array:
+    """A public tensor's entries, of the narrowest type."""
+    return source.narrow() if isinstance(source, OneHot) else space.narrow(source.array())
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Pick:
     order: tuple[int, ...]
 
 
-def one_hot_of(relation: Relation, publics: Mapping[str, PublicTensor]) -> Pick | None:
+def chosen_by(relation: Relation, publics: Mapping[str, PublicTensor]) -> Pick | None:
     """For an einsum, e.g. "hIjd,tI->htjd" with a one-hot "tI"."""
     factors, out = relation.factors()
     if len(factors) != 2:

@@ -88,7 +88,11 @@ class OneHot:
         return {(len(self.outer),): 1, axes: self.columns}
 
     def array(self) -> Integers:
-        out = np.zeros((len(self.index), self.width), dtype=np.int64)
+        return self.narrow().astype(np.int64)
+
+    def narrow(self) -> NDArray[np.int8]:
+        """As `array`: of a vocabulary and a long prompt half a gigabyte less."""
+        out = np.zeros((len(self.index), self.width), dtype=np.int8)
         index = np.array(self.index, dtype=np.int64)
         rows = np.nonzero(index >= 0)[0]
         out[rows, index[rows]] = 1

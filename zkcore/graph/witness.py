@@ -10,9 +10,8 @@ import numpy as np
 from zkcore.field.kernels import Kernels
 from zkcore.field.space import narrow
 from zkcore.field.unmade import Given, Stacked, read, size
-from zkcore.graph import arrays
+from zkcore.graph import arrays, one_hot
 from zkcore.graph.arrays import Array
-from zkcore.graph.one_hot import one_hot_of
 from zkcore.graph.rules import Entry
 from zkcore.graph.system import System
 from zkcore.polynomial.boxes import Box, whole
@@ -102,8 +101,8 @@ class Witness:
                 self._lent.add(name)
             return array.reshape(self._shape(name, array))
         if name in self.system.publics:
-            public = self.system.publics[name].array()
-            return self.kernels.space.own(public if self._memory is None else narrow(public))
+            public = self.system.publics[name]
+            return self.kernels.space.own(public.array() if self._memory is None else one_hot.narrow(public))
         digit = self.system.digits.get(name)
         if isinstance(digit, Entry):
             return self._derive(digit.relation, digit.column)
@@ -141,7 +140,7 @@ class Witness:
 
     def _chosen_rows(self, relation: Relation) -> Array | None:
         """A product with a public one-hot tensor that only chooses along an axis needs no sums. None: it is another."""
-        pick = one_hot_of(relation, self.system.publics)
+        pick = one_hot.chosen_by(relation, self.system.publics)
         if pick is None or pick.name in self._tamper:
             return None
         array, here = self.array(pick.of), self.kernels.space

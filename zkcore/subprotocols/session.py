@@ -9,7 +9,7 @@ from zkcore.claim import Claim, ClaimLedger, Place
 from zkcore.errors import GraphError
 from zkcore.field import space
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck
-from zkcore.graph import arrays
+from zkcore.graph import arrays, one_hot
 from zkcore.graph.arrays import Array
 from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
@@ -44,7 +44,7 @@ class Session:
     # --- data --------------------------------------------------------------------------------------------------------
     def public(self, name: str) -> Array:
         if name not in self._public:
-            self._public[name] = self.kernels.space.own(space.narrow(self.system.publics[name].array()))
+            self._public[name] = self.kernels.space.own(one_hot.narrow(self.system.publics[name]))
         return self._public[name]
 
     def is_public(self, name: str) -> bool:
