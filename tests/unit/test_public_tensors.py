@@ -10,10 +10,10 @@ import pytest
 
 from zkcore.field import native
 from zkcore.field.kernels import MODULUS
-from zkcore.graph import public
 from zkcore.graph.public import Below, CausalTiles, OneHot, Ones
 from zkcore.graph.tensor import PublicTensor
 from zkcore.polynomial import multilinear
+from zkcore.polynomial.eq_values import axis_values
 from zkcore.polynomial.point import Point, num_vars
 
 KERNELS = native.load()
@@ -44,7 +44,7 @@ def test_closed_forms(tensor: PublicTensor) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 11, 16])
 def test_values_of_an_axis(size: int) -> None:
     point = place(random.Random(size), (size,))[0]
-    assert public._axis_values(size, point) == KERNELS.to_scalars(KERNELS.eq_table(point))[:size]
+    assert axis_values(size, point) == KERNELS.to_scalars(KERNELS.eq_table(point))[:size]
 
 
 def test_little_is_kept_of_a_long_sequence() -> None:

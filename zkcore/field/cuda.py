@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import zkcore._engine as _engine
-from zkcore.errors import OutOfMemory
 from zkcore.field import cuda_rows
+from zkcore.field.cuda_memory import CudaMemory
 from zkcore.field.cuda_passes import CudaPasses
 from zkcore.field.cuda_rows import CudaFixedBase
 from zkcore.field.cuda_staging import Staging
@@ -24,7 +24,7 @@ from zkcore.field.cuda_sums import SubsetSums
 from zkcore.field.kernels import FixedBase, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_field import _pack, _reduced
-from zkcore.field.room import Tree, TreePlan, left
+from zkcore.field.room import Tree
 from zkcore.field.space import Space
 
 if TYPE_CHECKING:
@@ -48,56 +48,18 @@ def missing() -> str | None:
     return reason
 
 
-class CudaKernels:
-    """Implements Kernels. `tree_room`: bytes that a fraction tree may take, None for any number; the less, the more is
-    computed again. `plan_with` bounds all that the prover takes."""
+class CudaKernels(CudaMemory):
+    """Implements Kernels."""
 
     def __init__(self, device: int | None = None, tree_room: int | None = None) -> None:
-        import torch
-
         from zkcore.field.torch_space import KernelSpace
 
-        self.torch = torch
-        self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
-        self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
-        self.tree_room = tree_room
-        self._limit: int | None = None
+        super().__init__(device, tree_room)
         self._host = NativeKernels()
         self._moved = 0
-        self._staging = Staging(torch, self.device)
+        self._staging = Staging(self.torch, self.device)
         self._sums: SubsetSums | None = None
         self.space: Space = KernelSpace(self.device, CudaPasses(self))
-        _engine.cuda.set_allocator(self._allocate, self._release)
-
-    # ---- memory
-    def _allocate(self, size: int, stream: int) -> int:
-        return int(self._raw._cuda_cudaCachingAllocator_raw_alloc(size, stream))
-
-    def _release(self, address: int) -> None:
-        self._raw._cuda_cudaCachingAllocator_raw_delete(address)
-
-    def plan_with(self, limit: int | None) -> None:
-        """Bytes of the device for all tensors together, None for all that it has: torch's allocator takes no more, and
-        grows its segments instead of keeping unused ones. What can do with less memory asks how much is left."""
-        if limit == self._limit:
-            return
-        self._limit = limit
-        _engine.cuda.plan_with(limit or 0)
-        cuda, has = self.torch.cuda, self.memory()
-        cuda.empty_cache()
-        self._raw._accelerator_setAllocatorSettings(f"expandable_segments:{limit is not None}")
-        cuda.set_per_process_memory_fraction(min(1.0, (limit or has) / has), self.device)
-
-    def memory(self) -> int:
-        """Bytes that the device has."""
-        return int(self.torch.cuda.get_device_properties(self.device).total_memory)
-
-    @property
-    def limit(self) -> int | None:
-        return self._limit
-
-    def taken(self) -> int:
-        return int(self.torch.cuda.memory_allocated(self.device))
 
     def stream(self) -> int:
         return int(self._raw._cuda_getCurrentRawStream(self.device.index))
@@ -126,7 +88,8 @@ class CudaKernels:
 
     def empty(self, *shape: int) -> Tensor:
         """uint64."""
-        return self.torch.empty(shape, dtype=self.torch.uint64, device=self.device)
+        made: Tensor = self.torch.empty(shape, dtype=self.torch.uint64, device=self.device)
+        return made
 
     def column(self, tensor: Tensor) -> tuple[int, int, int]:
         kind = _TYPES.get(str(tensor.dtype).removeprefix("torch."))
@@ -240,17 +203,6 @@ class CudaKernels:
         plan = self.tree_plan(Tree(leaves, log_size))
         made = _engine.cuda.fraction_tree(packed, log_size, plan.for_engine(), self.stream())
         return CudaFractionTree(made, kept)
-
-    def tree_plan(self, tree: Tree) -> TreePlan:
-        """Raises OutOfMemory if the tree does not fit beside what is there already."""
-        room = left(self)
-        plan = tree.plan(self.tree_room if room is None else room)
-        if room is not None and tree.peak(plan) > room:
-            raise OutOfMemory(
-                f"memory_limit: a tree of {tree.leaves} lookups needs {tree.least() >> 20} MiB beside what is kept, "
-                f"and {room >> 20} MiB are left"
-            )
-        return plan
 
     # ---- curve
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Tensor:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +15,10 @@ from numpy.typing import NDArray
 from zkcore.claim import Place
 from zkcore.errors import GraphError
 from zkcore.field.kernels import MODULUS
+from zkcore.polynomial.eq_values import dot, eq_values, products
 from zkcore.polynomial.point import Point, box, eq, index_point, join, less_than, num_vars, paired_box
 
 Integers = NDArray[np.int64]
-SMALL = 1 << 14  # cells of an eq table of which many are kept
 NO_NORMS: Mapping[tuple[int, ...], int] = {}
 
 
@@ -100,13 +98,13 @@ class OneHot:
 
     def evaluate(self, place: Place) -> int | None:
         """sum over rows of eq(row) eq(column)."""
-        rows, column = _eq_values(self.outer, place[:-1]), place[-1]
+        rows, column = eq_values(self.outer, place[:-1]), place[-1]
         low = len(column) // 2
         left, right = (
-            _eq_values((1 << len(x),), (x,)) for x in (column[: len(column) - low], column[len(column) - low :])
+            eq_values((1 << len(x),), (x,)) for x in (column[: len(column) - low], column[len(column) - low :])
         )
         columns = [left[i >> low] * right[i & (1 << low) - 1] % MODULUS if i >= 0 else 0 for i in self.index]
-        return _dot(rows, columns)
+        return dot(rows, columns)
 
     def paired(self, place: Place, other: Place) -> int | None:
         return None
@@ -139,7 +137,7 @@ class Select:
         return out.reshape(self.shape)
 
     def evaluate(self, place: Place) -> int | None:
-        rows, total = _eq_values(self.shape[:1], place[:1]), 0
+        rows, total = eq_values(self.shape[:1], place[:1]), 0
         for weight, i in zip(rows, self.index, strict=True):
             cell = np.unravel_index(i, self.inner)
             points = [index_point(int(c), num_vars(n)) for c, n in zip(cell, self.inner, strict=True)]
@@ -173,7 +171,7 @@ class Below:
         return (columns[None, :] < np.array(self.bounds, dtype=np.int64)[:, None]).astype(np.int64)
 
     def evaluate(self, place: Place) -> int | None:
-        rows = _eq_values(self.shape[:1], place[:1])
+        rows = eq_values(self.shape[:1], place[:1])
         return sum(w * less_than(place[1], b) for w, b in zip(rows, self.bounds, strict=True)) % MODULUS
 
     def paired(self, place: Place, other: Place) -> int | None:
@@ -212,16 +210,16 @@ class CausalTiles:
         return np.stack([np.tril(full) if i == j else full for i, j in self.pairs])
 
     def evaluate(self, place: Place) -> int | None:
-        weights = _eq_values(self.shape[:1], place[:1])
+        weights = eq_values(self.shape[:1], place[:1])
         on = sum(weights[i] for i in self._diagonal)
         off = sum(weights) - on
         square = less_than(place[1], self.tile) * less_than(place[2], self.tile)
         return (on * _lower(self.tile, place[1], place[2]) + off * square) % MODULUS
 
     def paired(self, place: Place, other: Place) -> int | None:
-        here, there = _eq_values(self.shape[:1], place[:1]), _eq_values(self.shape[:1], other[:1])
-        on = _dot([here[i] for i in self._diagonal], [there[i] for i in self._diagonal])
-        off = _dot(here, there) - on
+        here, there = eq_values(self.shape[:1], place[:1]), eq_values(self.shape[:1], other[:1])
+        on = dot([here[i] for i in self._diagonal], [there[i] for i in self._diagonal])
+        off = dot(here, there) - on
         return (
             on * _paired_lower(self.tile, place[1:], other[1:]) + off * paired_box(place[1:], other[1:], self.shape[1:])
         ) % MODULUS
@@ -257,49 +255,14 @@ class Ones:
 @lru_cache(maxsize=64)
 def _lower(tile: int, query: Point, key: Point) -> int:
     """sum over real rows i of eq(i) [j <= i]."""
-    keys = accumulate(_eq_values((tile,), (key,)))
-    return _dot(_eq_values((tile,), (query,)), list(keys))
+    keys = accumulate(eq_values((tile,), (key,)))
+    return dot(eq_values((tile,), (query,)), list(keys))
 
 
 @lru_cache(maxsize=64)
 def _paired_lower(tile: int, place: Place, other: Place) -> int:
     """The extension of eq(place, .) [j <= i] on a tile, at `other`."""
     rows, keys = (
-        _products(_eq_values((tile,), (a,)), _eq_values((tile,), (b,))) for a, b in zip(place, other, strict=True)
+        products(eq_values((tile,), (a,)), eq_values((tile,), (b,))) for a, b in zip(place, other, strict=True)
     )
-    return _dot(rows, list(accumulate(keys)))
-
-
-def _eq_values(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
-    """eq(place, x) for all real cells x, row-major."""
-    return (_kept if prod(shape) <= SMALL else _lately)(shape, place)
-
-
-def _made(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
-    out = [1]
-    for n, point in zip(shape, place, strict=True):
-        axis = _axis_values(n, point)
-        out = [a * b % MODULUS for a in out for b in axis] if len(out) > 1 else axis
-    return tuple(out)
-
-
-_kept = lru_cache(maxsize=64)(_made)
-_lately = lru_cache(maxsize=4)(_made)  # a stranger's long sequence has half a million tile pairs, 34 MB of numbers
-
-
-def _axis_values(size: int, point: Point) -> list[int]:
-    """eq(point, x) for x < size; no more prefixes of numbers are followed than lead there."""
-    axis = [1]
-    for left, r in zip(range(len(point) - 1, -1, -1), point, strict=True):
-        axis = [half for v in axis for high in [v * r % MODULUS] for half in (v - high, high)]
-        del axis[((size - 1) >> left) + 1 :]
-    return [v % MODULUS for v in axis]
-
-
-def _products(a: Sequence[int], b: Sequence[int]) -> list[int]:
-    return [x * y % MODULUS for x, y in zip(a, b, strict=True)]
-
-
-def _dot(a: Sequence[int], b: Sequence[int]) -> int:
-    total: int = sum(map(operator.mul, a, b))
-    return total % MODULUS
+    return dot(rows, list(accumulate(keys)))
