@@ -52,12 +52,14 @@ class CudaKernels(CudaMemory):
     """Implements Kernels."""
 
     def __init__(self, device: int | None = None, tree_room: int | None = None) -> None:
+        import torch
+
         from zkcore.field.torch_space import KernelSpace
 
-        super().__init__(device, tree_room)
+        super().__init__(torch, device, tree_room)
         self._host = NativeKernels()
         self._moved = 0
-        self._staging = Staging(self.torch, self.device)
+        self._staging = Staging(torch, self.device)
         self._sums: SubsetSums | None = None
         self.space: Space = KernelSpace(self.device, CudaPasses(self))
 

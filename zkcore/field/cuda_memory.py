@@ -13,9 +13,7 @@ class CudaMemory:
     """`tree_room`: bytes that a fraction tree may take, None for any number; the less, the more is computed again.
     `plan_with` bounds all that the prover takes."""
 
-    def __init__(self, device: int | None, tree_room: int | None) -> None:
-        import torch
-
+    def __init__(self, torch: Any, device: int | None, tree_room: int | None) -> None:
         self.torch = torch
         self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
