@@ -122,7 +122,7 @@ def test_zero_knowledge_changes_no_polynomial_work(arms: dict[str, Arm]) -> None
 
 
 def test_folding_needs_fewer_messages(arms: dict[str, Arm]) -> None:
-    """One block instead of two: each op says its value once. Rounds are not fewer: those of all layers are joint anyway,
+    """One block instead of two: each op says its value once. Rounds are not fewer: all layers share them anyway,
     and a block has one more variable."""
     if "folding" not in arms:
         pytest.skip("not installed")
