@@ -19,6 +19,7 @@ from zkcore.estimation.sources import Source
 from zkcore.estimation.tally import Tally
 from zkcore.field import devices
 from zkcore.field.cuda_sums import SHARE
+from zkcore.field.room import GIB
 from zkcore.models.family import Sequence
 from zkcore.report.progress import StageTime, peak_memory
 from zkcore.setup import Setup
@@ -123,7 +124,7 @@ def _kept_sums(setup: Setup, ternary: group.TernaryRows) -> int:
         return ternary.bytes
     if config.memory_limit is None:
         return group.sums_bytes(ternary.generators, group.MOST_TRITS)
-    room = devices.tree_room(config.memory_limit * devices.GIB) // SHARE
+    room = devices.tree_room(config.memory_limit * GIB) // SHARE
     sizes = (group.sums_bytes(ternary.generators, g) for g in range(group.MOST_TRITS, 0, -1))
     return next((size for size in sizes if size <= room), group.sums_bytes(ternary.generators, 1))
 

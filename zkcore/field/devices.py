@@ -8,9 +8,9 @@ from typing import Literal, cast
 import zkcore._engine as _engine
 from zkcore.field import native
 from zkcore.field.kernels import Kernels
+from zkcore.field.room import GIB
 
 Wanted = Literal["auto", "cpu", "cuda"]
-GIB = 1 << 30
 VIRTUAL = 10  # a tenth of the memory for virtual tensors
 TREES = 2, 5  # the share for the nodes of a fraction tree
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from zkcore.field.kernels import Limited
 
+GIB = 1 << 30
 ENTRY_BYTES = 128
 GRAIN = 256  # entries: stretches are multiples
 LEAST, MOST = 1 << 12, 1 << 23  # entries of a stretch and of what it takes to make it

@@ -20,10 +20,6 @@ class Stacked:
     parts: tuple[NDArray[Any], ...]
     shape: tuple[int, ...]
 
-    @property
-    def nbytes(self) -> int:
-        return sum(size(part) for part in self.parts)
-
     def array(self, here: Space) -> NDArray[Any]:
         return here.stack([here.own(part) for part in self.parts]).reshape(self.shape)
 
@@ -55,6 +51,8 @@ def whole(given: Given) -> NDArray[Any]:
     return given.array(of(given.parts[0])) if isinstance(given, Stacked) else given
 
 
-def size(array: NDArray[Any]) -> int:
-    """Bytes."""
-    return int(prod(array.shape)) * int(array.dtype.itemsize)
+def size(given: Given) -> int:
+    """Bytes of what is there."""
+    if isinstance(given, Stacked):
+        return sum(map(size, given.parts))
+    return int(prod(given.shape)) * int(given.dtype.itemsize)

@@ -11,7 +11,7 @@ from math import prod
 from zkcore.errors import OutOfMemory
 from zkcore.field import room
 from zkcore.field.kernels import Kernels, Limited
-from zkcore.field.room import Tree
+from zkcore.field.room import GIB, Tree
 from zkcore.graph.system import System
 from zkcore.graph.tensor import Tensor
 from zkcore.polynomial.boxes import boxes
@@ -23,7 +23,6 @@ COLUMN = 24  # bytes for a cell of a lookup, while its columns are made
 FIELD, SELECTOR, INTEGER = 32, 1, 2  # bytes of a leaf's columns
 JOINT = 48  # bytes for an entry of a joint sumcheck's tables, and what they are bound to
 PASSING = 4  # derived tensors that are there together
-GIB = 1 << 30
 
 
 def given_room(system: System, kernels: Kernels, memory: int | None) -> int | None:

@@ -48,7 +48,7 @@ class Witness:
         self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
         if given_room is None and memory is not None:
             given_room = GIVEN * memory
-        self._fits = given_room is None or _bytes(self._given) <= given_room
+        self._fits = given_room is None or sum(map(size, self._given.values())) <= given_room
 
     def array(self, name: str) -> Array:
         if name in self._passing:  # the last to be read is the last to go
@@ -216,10 +216,6 @@ class Witness:
             objects = [v if abs(v) < 1 << 60 else outside for v in wide]
             index = self.kernels.space.own(np.array(objects, dtype=np.int64).reshape(arrays.shape_of(index)))
         return index, relation.table
-
-
-def _bytes(given: Mapping[str, Given]) -> int:
-    return sum(g.nbytes if isinstance(g, Stacked) else size(g) for g in given.values())
 
 
 def _real(box: Box) -> tuple[slice, ...]:
