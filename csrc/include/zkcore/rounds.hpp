@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "zkcore/field.hpp"
-#include "zkcore/sha512.hpp"
+#include "zkcore/sha2.hpp"
 
 namespace zkcore {
 

@@ -9,7 +9,7 @@
 #include "fq_sqrt.hpp"
 #include "isogeny_constants.hpp"
 #include "parallel.hpp"
-#include "zkcore/sha256.hpp"
+#include "zkcore/sha2.hpp"
 
 namespace zkcore {
 namespace {

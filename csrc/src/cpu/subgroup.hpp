@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "zkcore/curve.hpp"
-#include "zkcore/sha256.hpp"
+#include "zkcore/sha2.hpp"
 
 namespace zkcore {
 
