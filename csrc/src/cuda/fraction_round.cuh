@@ -14,36 +14,6 @@ struct LayerRound {
   int end;  // 0 or 1: where the first sum is taken
 };
 
-// a * b + c * d, one product after the other.
-class TwoProducts {
- public:
-  __device__ __forceinline__ TwoProducts() {
-#pragma unroll
-    for (int i = 0; i < 16; ++i) v_[i] = 0;
-  }
-  __device__ __forceinline__ void add(const Fr& a, const Fr& b) {
-    uint32_t x[8], y[8], t[16];
-    ptx::split<8>(x, a.v);
-    ptx::split<8>(y, b.v);
-    ptx::wide_mul<8, 8>(t, x, y);
-    v_[0] = ptx::add_cc(v_[0], t[0]);
-#pragma unroll
-    for (int i = 1; i < 15; ++i) v_[i] = ptx::addc_cc(v_[i], t[i]);
-    v_[15] = ptx::addc(v_[15], t[15]);
-  }
-  __device__ __forceinline__ Fr total() const {
-    uint32_t r[8];
-    (void)ptx::reduce<FrParams, 8>(r, v_);  // below 2 p^2 / 2^256 + p < 2p
-    ptx::subtract_once<FrParams>(r);
-    Fr out;
-    ptx::join<8>(out.v, r);
-    return out;
-  }
-
- private:
-  uint32_t v_[16];
-};
-
 // ---- stored nodes
 
 // In the order q0, p1, then p0 or P = p0 + batch * q0, q1; entries from `used` on are the tails.

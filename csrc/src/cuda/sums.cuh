@@ -5,6 +5,73 @@
 
 namespace zkcore::cuda {
 
+// a * b in 16 limbs, not reduced: 64 wide multiplications of a product's 112.
+__device__ __forceinline__ void wide_product(uint32_t (&t)[16], const Fr& a, const Fr& b) {
+  uint32_t x[8], y[8];
+  ptx::split<8>(x, a.v);
+  ptx::split<8>(y, b.v);
+  ptx::wide_mul<8, 8>(t, x, y);
+}
+
+// a * b + c * d with one reduction; the two products may come one after the other.
+class TwoProducts {
+ public:
+  __device__ __forceinline__ TwoProducts() {
+#pragma unroll
+    for (int i = 0; i < 16; ++i) v_[i] = 0;
+  }
+  __device__ __forceinline__ TwoProducts(const Fr& a, const Fr& b) { wide_product(v_, a, b); }
+  __device__ __forceinline__ TwoProducts& add(const Fr& a, const Fr& b) {
+    uint32_t t[16];
+    wide_product(t, a, b);
+    v_[0] = ptx::add_cc(v_[0], t[0]);
+#pragma unroll
+    for (int i = 1; i < 15; ++i) v_[i] = ptx::addc_cc(v_[i], t[i]);
+    v_[15] = ptx::addc(v_[15], t[15]);
+    return *this;
+  }
+  __device__ __forceinline__ Fr total() const {
+    uint32_t r[8];
+    (void)ptx::reduce<FrParams, 8>(r, v_);  // below 2 p^2 / 2^256 + p < 2p
+    ptx::subtract_once<FrParams>(r);
+    Fr out;
+    ptx::join<8>(out.v, r);
+    return out;
+  }
+
+ private:
+  uint32_t v_[16];
+};
+
+__device__ __forceinline__ Fr mul_add(const Fr& a, const Fr& b, const Fr& c, const Fr& d) {
+  return TwoProducts(a, b).add(c, d).total();
+}
+
+// sum += t, a carry included. The limbs of the sum, one more than t's, lie kStride words apart.
+template <int kStride, int kCount>
+__device__ __forceinline__ void add_limbs(uint32_t* sum, const uint32_t (&t)[kCount]) {
+  sum[0] = ptx::add_cc(sum[0], t[0]);
+#pragma unroll
+  for (int i = 1; i < kCount; ++i) sum[i * kStride] = ptx::addc_cc(sum[i * kStride], t[i]);
+  sum[kCount * kStride] = ptx::addc(sum[kCount * kStride], 0);
+}
+
+// sum += a * b, in 17 limbs.
+template <int kStride>
+__device__ __forceinline__ void add_product(uint32_t* sum, const Fr& a, const Fr& b) {
+  uint32_t t[16];
+  wide_product(t, a, b);
+  add_limbs<kStride>(sum, t);
+}
+
+// sum += a * 2^256, what a alone is before the reduction.
+template <int kStride>
+__device__ __forceinline__ void add_shifted(uint32_t* sum, const Fr& a) {
+  uint32_t x[8];
+  ptx::split<8>(x, a.v);
+  add_limbs<kStride>(sum + 8 * kStride, x);
+}
+
 // Sum of products of field elements: 17 limbs, reduced once; a product costs 64 wide multiplications instead
 // of 112. Good for 2^31 products.
 class ProductSum {
@@ -13,25 +80,8 @@ class ProductSum {
 #pragma unroll
     for (int i = 0; i < 17; ++i) v_[i] = 0;
   }
-  __device__ __forceinline__ void add(const Fr& a, const Fr& b) {
-    uint32_t x[8], y[8], t[16];
-    ptx::split<8>(x, a.v);
-    ptx::split<8>(y, b.v);
-    ptx::wide_mul<8, 8>(t, x, y);
-    v_[0] = ptx::add_cc(v_[0], t[0]);
-#pragma unroll
-    for (int i = 1; i < 16; ++i) v_[i] = ptx::addc_cc(v_[i], t[i]);
-    v_[16] = ptx::addc(v_[16], 0);
-  }
-  // a alone: a * 2^256 before the reduction.
-  __device__ __forceinline__ void add(const Fr& a) {
-    uint32_t x[8];
-    ptx::split<8>(x, a.v);
-    v_[8] = ptx::add_cc(v_[8], x[0]);
-#pragma unroll
-    for (int i = 1; i < 8; ++i) v_[8 + i] = ptx::addc_cc(v_[8 + i], x[i]);
-    v_[16] = ptx::addc(v_[16], 0);
-  }
+  __device__ __forceinline__ void add(const Fr& a, const Fr& b) { add_product<1>(v_, a, b); }
+  __device__ __forceinline__ void add(const Fr& a) { add_shifted<1>(v_, a); }
   __device__ __forceinline__ void set_word(int i, uint32_t word) { v_[i] = word; }
   __device__ Fr total() const {
     uint32_t r[8];
@@ -60,25 +110,10 @@ class SharedProductSums {
     for (int i = 0; i < K * kWords; ++i) words_[i * kBlock] = 0;
   }
   __device__ __forceinline__ void add(int k, const Fr& a, const Fr& b) {
-    uint32_t x[8], y[8], t[16];
-    ptx::split<8>(x, a.v);
-    ptx::split<8>(y, b.v);
-    ptx::wide_mul<8, 8>(t, x, y);
-    uint32_t* at = words_ + k * kWords * kBlock;
-    at[0] = ptx::add_cc(at[0], t[0]);
-#pragma unroll
-    for (int i = 1; i < 16; ++i) at[i * kBlock] = ptx::addc_cc(at[i * kBlock], t[i]);
-    at[16 * kBlock] = ptx::addc(at[16 * kBlock], 0);
+    add_product<kBlock>(words_ + k * kWords * kBlock, a, b);
   }
-  // a alone: a * 2^256 before the reduction.
   __device__ __forceinline__ void add(int k, const Fr& a) {
-    uint32_t x[8];
-    ptx::split<8>(x, a.v);
-    uint32_t* at = words_ + (k * kWords + 8) * kBlock;
-    at[0] = ptx::add_cc(at[0], x[0]);
-#pragma unroll
-    for (int i = 1; i < 8; ++i) at[i * kBlock] = ptx::addc_cc(at[i * kBlock], x[i]);
-    at[8 * kBlock] = ptx::addc(at[8 * kBlock], 0);
+    add_shifted<kBlock>(words_ + k * kWords * kBlock, a);
   }
   __device__ __forceinline__ Fr total(int k) const {
     ProductSum sum;
@@ -91,26 +126,6 @@ class SharedProductSums {
   static constexpr int kWords = 17;
   uint32_t* words_;
 };
-
-// a * b + c * d with one reduction.
-__device__ __forceinline__ Fr mul_add(const Fr& a, const Fr& b, const Fr& c, const Fr& d) {
-  uint32_t x[8], y[8], t[16], s[16], r[8];
-  ptx::split<8>(x, a.v);
-  ptx::split<8>(y, b.v);
-  ptx::wide_mul<8, 8>(t, x, y);
-  ptx::split<8>(x, c.v);
-  ptx::split<8>(y, d.v);
-  ptx::wide_mul<8, 8>(s, x, y);
-  t[0] = ptx::add_cc(t[0], s[0]);
-#pragma unroll
-  for (int i = 1; i < 15; ++i) t[i] = ptx::addc_cc(t[i], s[i]);
-  t[15] = ptx::addc(t[15], s[15]);
-  (void)ptx::reduce<FrParams, 8>(r, t);  // below 2 p^2 / 2^256 + p < 2p
-  ptx::subtract_once<FrParams>(r);
-  Fr out;
-  ptx::join<8>(out.v, r);
-  return out;
-}
 
 // floor(2^exponent / p) mod 2^64.
 template <class Params>
