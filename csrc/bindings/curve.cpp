@@ -1,11 +1,9 @@
 // The curve half of the engine as Python sees it; arguments are checked here. Scalars cross as in field.cpp.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
 #include <algorithm>
 #include <string>
 #include <vector>
 
+#include "arrays.hpp"
 #include "cpu/counters.hpp"
 #include "zkcore/encoding.hpp"
 #include "zkcore/hash_to_curve.hpp"
@@ -21,21 +19,7 @@ constexpr py::ssize_t kPointLimbs = sizeof(Affine) / sizeof(uint64_t);
 // Indices of points are kept in 31 bits.
 constexpr size_t kMostPoints = size_t{1} << 31;
 
-[[noreturn]] void fail(const std::string& message) { throw py::value_error(message); }
-
 // ---- arguments
-
-void require_plain(const py::array& array, const char* name) {
-  constexpr int kWanted =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kWanted) != kWanted)
-    fail(std::string(name) + ": array is not C-contiguous and aligned");
-}
-
-bool is_uint64(const py::array& array) {
-  const py::dtype type = array.dtype();
-  return type.kind() == 'u' && type.itemsize() == 8 && type.byteorder() != '>';
-}
 
 // Rows of limbs [n, limbs].
 const void* limb_rows(const py::array& array, py::ssize_t limbs, const char* name) {
@@ -69,44 +53,15 @@ ScalarArray scalars_of(const py::array& array, const char* name) {
   return {data, static_cast<size_t>(array.shape(0))};
 }
 
-ColumnType integer_type(const py::array& array, const char* name) {
-  const py::dtype type = array.dtype();
-  if (type.kind() == 'i' && type.byteorder() != '>') {
-    switch (type.itemsize()) {
-      case 1:
-        return ColumnType::kInt8;
-      case 2:
-        return ColumnType::kInt16;
-      case 4:
-        return ColumnType::kInt32;
-      case 8:
-        return ColumnType::kInt64;
-      default:
-        break;
-    }
-  }
-  throw py::type_error(std::string(name) + ": expected int8, int16, int32, int64 [n, w] or uint64 [n, w, 4]");
-}
-
 // Integers [n, w] or field elements [n, w, 4].
 Column rows_of(const py::array& array, const char* name) {
   require_plain(array, name);
   const bool field = is_uint64(array);
-  const ColumnType type = field ? ColumnType::kField : integer_type(array, name);
+  const ColumnType type = field ? ColumnType::kField : integer_type(array, name, "uint64 [n, w, 4]");
   if (array.ndim() != (field ? 3 : 2) || (field && array.shape(2) != Fr::N)) {
     fail(std::string(name) + (field ? ": expected shape [n, w, 4]" : ": expected shape [n, w]"));
   }
   return {type, array.data(), static_cast<size_t>(array.shape(0) * array.shape(1))};
-}
-
-std::vector<Fr> scalars_from_bytes(std::string_view bytes) {
-  if (bytes.size() % Fr::kBytes != 0) fail("scalars are 32 bytes each");
-  std::vector<Fr> scalars(bytes.size() / Fr::kBytes);
-  for (size_t i = 0; i < scalars.size(); ++i) {
-    const auto* in = reinterpret_cast<const uint8_t*>(bytes.data()) + i * Fr::kBytes;
-    if (!Fr::from_bytes_le(in, scalars[i])) fail("scalar " + std::to_string(i) + " is not below R");
-  }
-  return scalars;
 }
 
 // ---- results
@@ -228,8 +183,8 @@ FixedBase* py_fixed_base(const py::array& points) {
   return new FixedBase(p.data, p.size);
 }
 
-PointsOut py_combine(const FixedBase& self, const py::bytes& scalars, bool in_team) {
-  const std::vector<Fr> s = scalars_from_bytes(scalars);
+PointsOut py_combine(const FixedBase& self, const py::bytes& numbers, bool in_team) {
+  const std::vector<Fr> s = scalars(numbers, "scalars");
   if (s.size() > self.bases()) fail("more scalars than bases");
   return compute(new_point(), [&](Affine* out) { *out = self.combine(s.data(), s.size(), in_team); });
 }
@@ -239,7 +194,7 @@ PointsOut py_blind_rows(const py::array& sums, const py::bytes& blinds, const Fi
   constexpr py::ssize_t kLimbs = sizeof(Xyzz) / sizeof(uint64_t);
   const auto* data = static_cast<const Xyzz*>(limb_rows(sums, kLimbs, "sums"));
   const auto n = static_cast<size_t>(sums.shape(0));
-  const std::vector<Fr> b = scalars_from_bytes(blinds);
+  const std::vector<Fr> b = scalars(blinds, "blinds");
   if (b.size() != n) fail("blinds: one is needed for every row");
   if (blinder.bases() == 0) fail("blinder: has no base");
   return compute(new_points(n), [&](Affine* out) {

@@ -1,15 +1,13 @@
 // The polynomial half of the engine as Python sees it. Everything about the arguments is checked here: types,
 // shapes, lengths, contiguity. Scalars cross as 32-byte little-endian integers below R, lists of them as one
 // bytes object.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <bit>
 #include <optional>
 #include <string>
 
-#include "scalars.hpp"
+#include "arrays.hpp"
 #include "zkcore/field_counters.hpp"
 #include "zkcore/fraction_tree.hpp"
 #include "zkcore/multilinear.hpp"
@@ -27,38 +25,10 @@ constexpr size_t kMaxVariables = 40;
 
 // ---- arrays
 
-ColumnType integer_type(const py::array& array, const char* name) {
-  const py::dtype type = array.dtype();
-  if (type.kind() == 'i' && type.byteorder() != '>') {
-    switch (type.itemsize()) {
-      case 1:
-        return ColumnType::kInt8;
-      case 2:
-        return ColumnType::kInt16;
-      case 4:
-        return ColumnType::kInt32;
-      case 8:
-        return ColumnType::kInt64;
-      default:
-        break;
-    }
-  }
-  throw py::type_error(std::string(name) + ": expected int8, int16, int32, int64 or uint64 [..., 4], not " +
-                       py::str(static_cast<py::object>(type)).cast<std::string>());
-}
-
-bool is_field(const py::array& array) {
-  const py::dtype type = array.dtype();
-  return type.kind() == 'u' && type.itemsize() == 8 && type.byteorder() != '>';
-}
-
 Column column(const py::array& array, const char* name) {
-  constexpr int kWanted =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kWanted) != kWanted)
-    fail(std::string(name) + ": array is not C-contiguous and aligned");
+  require_plain(array, name);
   const size_t size = static_cast<size_t>(array.size());
-  if (!is_field(array)) return {integer_type(array, name), array.data(), size};
+  if (!is_uint64(array)) return {integer_type(array, name, "uint64 [..., 4]"), array.data(), size};
   if (array.ndim() == 0 || array.shape(array.ndim() - 1) != Fr::N) {
     fail(std::string(name) + ": a field array has shape [..., 4]");
   }
