@@ -571,5 +571,17 @@ def padded(where: str = "") -> Case:
     return Case(freeze(b), {"v": v, "w": w} if weight else {"w": w}, log_width=4).committed()
 
 
+KINDS: dict[str, Callable[[], Case]] = {
+    "small": small,
+    "matmul": matmul,
+    "symmetric": symmetric,
+    "two weights": two_weights,
+    "ranged": ranged,
+    "defined": defined,
+    "padded": padded,
+    "two tables": two_tables,
+}
+
+
 def scalars(values: Sequence[int]) -> FieldArray:
     return KERNELS.from_scalars([v % MODULUS for v in values])

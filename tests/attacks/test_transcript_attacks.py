@@ -22,6 +22,7 @@ import pytest
 from tests.attacks.kit import (
     FINISH,
     KERNELS,
+    KINDS,
     LOG_WIDTH,
     MODES,
     TOOLS,
@@ -67,17 +68,7 @@ from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Value
 from zkcore.transcript.wire import POINT_BYTES, Combination, Rows, Wire
 
-CASES: dict[str, Callable[[], Case]] = {
-    "small": small,
-    "matmul": matmul,
-    "symmetric": symmetric,
-    "two weights": two_weights,
-    "ranged": ranged,
-    "defined": defined,
-    "padded": padded,
-    "two tables": two_tables,
-    "summed": summed,
-}
+CASES = KINDS | {"summed": summed}
 
 
 def verdict(case: Case, forged: Forged, hiding: bool) -> str:

@@ -13,18 +13,16 @@ import pytest
 
 from tests.attacks.kit import (
     KERNELS,
+    KINDS,
     TOOLS,
     Case,
     Coins,
     Naked,
-    defined,
     matmul,
-    padded,
     ranged,
     scalars,
     small,
     symmetric,
-    two_tables,
     two_weights,
 )
 from zkcore.commitment.deferred import settle
@@ -38,17 +36,7 @@ from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.wire import POINT_BYTES, Rows, Wire
 
-CASES: dict[str, Callable[[], Case]] = {
-    "small": small,
-    "matmul": matmul,
-    "symmetric": symmetric,
-    "two weights": two_weights,
-    "ranged": ranged,
-    "defined": defined,
-    "padded": padded,
-    "two tables": two_tables,
-    "left open": lambda: replace(two_weights(), defer=True),
-}
+CASES = KINDS | {"left open": lambda: replace(two_weights(), defer=True)}
 ZERO = bytes(32)
 cases = pytest.mark.parametrize("name", CASES)
 
