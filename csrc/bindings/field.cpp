@@ -10,6 +10,7 @@
 #include "arrays.hpp"
 #include "zkcore/field_counters.hpp"
 #include "zkcore/fraction_tree.hpp"
+#include "zkcore/linear_forms.hpp"
 #include "zkcore/multilinear.hpp"
 #include "zkcore/rounds.hpp"
 #include "zkcore/sumcheck.hpp"
@@ -288,6 +289,66 @@ py::tuple py_follow_rounds(const py::bytes& state, const std::tuple<py::bytes, p
                         to_bytes(drawn), to_bytes(weights));
 }
 
+// ---- linear forms over what came before them
+
+using Places = py::array_t<int64_t>;
+
+std::vector<size_t> places(const Places& array, const char* name) {
+  if (array.ndim() != 1) fail(std::string(name) + ": expected one dimension");
+  const auto view = array.unchecked<1>();
+  std::vector<size_t> out(static_cast<size_t>(array.size()));
+  for (size_t i = 0; i < out.size(); ++i) {
+    const int64_t place = view(static_cast<py::ssize_t>(i));
+    if (place < 0) fail(std::string(name) + ": negative");
+    out[i] = static_cast<size_t>(place);
+  }
+  return out;
+}
+
+class PyLinearForms {
+ public:
+  PyLinearForms(size_t size, const Places& node, const Places& start, const Places& source,
+                const py::bytes& coefficient)
+      : size_(size) {
+    const std::vector<size_t> nodes = places(node, "nodes"), starts = places(start, "starts");
+    const std::vector<size_t> sources = places(source, "sources");
+    std::vector<Fr> coefficients = scalars(coefficient, "coefficients");
+    if (starts.size() != nodes.size() + 1 || starts.front() != 0 || starts.back() != sources.size() ||
+        coefficients.size() != sources.size()) {
+      fail("forms: the numbers of nodes, starts, sources and coefficients do not agree");
+    }
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i] >= size || (i > 0 && nodes[i] <= nodes[i - 1])) fail("nodes: not increasing below size");
+      if (starts[i] > starts[i + 1] || starts[i + 1] > sources.size()) fail("starts: not increasing");
+      for (size_t t = starts[i]; t < starts[i + 1]; ++t) {
+        if (sources[t] >= nodes[i]) fail("sources: a form over what comes after it");
+      }
+    }
+    forms_.emplace(nodes, starts, sources, std::move(coefficients));
+  }
+
+  FieldArray run(const py::array& numbers) const {
+    return changed(numbers, [&](Fr* out) { forms_->run(out); });
+  }
+  FieldArray transposed(const py::array& numbers) const {
+    return changed(numbers, [&](Fr* out) { forms_->transposed(out); });
+  }
+
+ private:
+  template <class Body>
+  FieldArray changed(const py::array& numbers, Body body) const {
+    const Column c = field_column(numbers, "numbers");
+    require_size(c, size_, "numbers");
+    return compute(new_array(size_), [&](Fr* out) {
+      std::copy_n(elements(c), size_, out);
+      body(out);
+    });
+  }
+
+  size_t size_;
+  std::optional<LinearForms> forms_;
+};
+
 // ---- fraction tree
 
 using PyRun = std::tuple<py::array, py::bytes, PyTerms>;
@@ -371,6 +432,13 @@ void bind_field(py::module_& m) {
 
   py::class_<PyLayer> layer(m, "FractionLayer");
   bind_prover(layer);
+
+  py::class_<PyLinearForms>(m, "LinearForms")
+      .def(py::init<size_t, const Places&, const Places&, const Places&, const py::bytes&>(), py::arg("size"),
+           py::arg("nodes").noconvert(), py::arg("starts").noconvert(), py::arg("sources").noconvert(),
+           py::arg("coefficients"))
+      .def("run", &PyLinearForms::run, py::arg("numbers"))
+      .def("transposed", &PyLinearForms::transposed, py::arg("numbers"));
 
   py::class_<PyFractionTree>(m, "FractionTree")
       .def(py::init<const std::vector<PyRun>&, int>(), py::arg("runs"), py::arg("log_size"))

@@ -429,9 +429,10 @@ class LateShift(Cheat):
             wide = np.concatenate([wire.message_bases, bases])
             return honest_rows(wire, label, wide, 1, lambda: np.concatenate([by.reshape(1, -1, 4), make()], axis=1))
 
-        def opening(*arguments: object) -> None:
-            grid.numbers = true
-            honest_opening(*arguments)  # type: ignore[arg-type]
+        def opening(wire: Wire, grid: blind.Grid, folded: blind._Folded, *rest: object) -> None:
+            if own := folded.secret:
+                own.numbers = KERNELS.from_scalars([v or 0 for v in true])
+            honest_opening(wire, grid, folded, *rest)  # type: ignore[arg-type]
 
         def product(wire: Wire, label: str, instance: inner_product.Instance) -> None:
             vector, secret = instance.secret or (by, 0)
@@ -544,13 +545,15 @@ def foreknown_fold(hiding: bool) -> tuple[Case, Forged]:
     honest, case = blind._fold, matmul(FALSE)
 
     def residues(t: Cheat) -> list[int]:
-        a, b, c = blind._matrices(t._ledger.tape, [v or 0 for v in t._ledger.numbers], 1)
+        numbers = KERNELS.from_scalars([v or 0 for v in t._ledger.numbers])
+        a, b, c = map(KERNELS.to_scalars, blind._matrices(KERNELS, t._ledger.tape, numbers, 1))
         return [(x * y - z) % MODULUS for x, y, z in zip(a, b, c, strict=True)]
 
     def fold(wire: Wire, grid: blind.Grid) -> blind._Folded:
         out = honest(wire, grid)
-        if wire.proving:
-            out.error = [(e + m) % MODULUS for e, m in zip(out.error, residues(wire.cheat), strict=True)]  # type: ignore[attr-defined]
+        if own := out.secret:
+            missing = KERNELS.from_scalars(residues(wire.cheat))  # type: ignore[attr-defined]
+            own.error = KERNELS.combine([(1, own.error), (1, missing)], 0, len(missing))
         return out
 
     with pytest.MonkeyPatch.context() as patch:

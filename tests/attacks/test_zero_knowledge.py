@@ -144,7 +144,7 @@ def test_a_broken_generator_is_hedged(constant_urandom: list[int]) -> None:
     """All blinders of a proof differ; those of two owners do; and those of one owner after different messages."""
     one, same, two, later = (ProverChannel(s) for s in (b"secret", b"secret", b"other", b"secret"))
     later.move("message", 1, lambda: b"x")
-    drawn = [c.blinders(1) + c.blinders(3) for c in (one, same, two, later)]
+    drawn = [c.blinders(1) + c.blinders(1) + c.blinders(2) for c in (one, same, two, later)]
     assert drawn[0] == drawn[1]
     assert len({v for d in (drawn[0], *drawn[2:]) for v in d}) == 12
     one.move("message", 1, lambda: b"x")
@@ -330,8 +330,8 @@ class Simulator:
         """A uniform folded witness first; then the instance it would have been folded from."""
         channel, tape = self.channel, grid.tape
         u, r = channel.scalar(), channel.scalar()
-        z = [channel.scalar() for _ in range(tape.slots)]
-        a, b, c = blind._matrices(tape, z, u)
+        z = scalars([channel.scalar() for _ in range(tape.slots)])
+        a, b, c = map(KERNELS.to_scalars, blind._matrices(KERNELS, tape, z, u))
         error = [(x * y - u * w) % MODULUS for x, y, w in zip(a, b, c, strict=True)]
         width = blind._error_width(len(error))
         rows = -(-len(error) // width)
@@ -356,7 +356,8 @@ class Simulator:
         self.oracle.program(wire.sponge, "fold", r)
         assert wire.challenge("fold") == r
         out = blind._Folded(u, r, mask, [(r, cross), (r * r % MODULUS, errors)])
-        out.z, out.error, out.mask = z, error, [0] * tape.slots
+        nothing = scalars([0] * tape.slots)
+        out.secret = blind.Secret(nothing, nothing, z, scalars(error))
         mask.blinds = scalars([0])
         return out
 

@@ -144,6 +144,14 @@ def test_scatter_add_refuses_an_index_outside(device: cuda.CudaKernels, wrong: i
         device.scatter_add(np.array([0, wrong]), HOST.from_scalars([1, 2]), 4)
 
 
+def test_linear_forms(device: cuda.CudaKernels, rng: random.Random) -> None:
+    forms = [(n, scalars(rng, 3), [rng.randrange(n) for _ in range(3)]) for n in range(9, 200, 3)]
+    numbers = cast(Any, column(rng, "field", 200))
+    there, here = device.linear_forms(200, forms), HOST.linear_forms(200, forms)
+    same(there.run(numbers), here.run(numbers))
+    same(there.transposed(numbers), here.transposed(numbers))
+
+
 # ---- sumcheck
 def follow(got: Any, expected: Any, rounds: int, rng: random.Random) -> None:
     """Both states side by side; some rounds are asked for twice, some not at all."""

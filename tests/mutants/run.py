@@ -83,11 +83,11 @@ GUARD = "test_each_guard_alone"
 FOLDED_MASK = (
     ("(folded.mask_row.refs, k.from_scalars([folded.r]))", "(folded.mask_row.refs, k.from_scalars([1]))"),
     (
-        "k.space.take(table, grid.position)])",
-        "k.combine([(folded.r, k.space.take(table, grid.position))], 0, grid.tape.slots)])",
+        "k.space.take(table, places)])",
+        "k.combine([(folded.r, k.space.take(table, places))], 0, grid.tape.slots)])",
     ),
     ("blind += folded.r * k.to", "blind += k.to"),
-    ("[folded.r * v % MODULUS for v in folded.mask]", "[v % MODULUS for v in folded.mask]"),
+    ("k.combine([(folded.r, own.mask)]", "k.combine([(1, own.mask)]"),
 )
 
 MUTANTS: dict[str, Mutant] = {
@@ -642,22 +642,22 @@ MUTANTS: dict[str, Mutant] = {
     # hiding
     "mask": mutant(
         "transcript/blind",
-        "*mask, u2 = wire.channel.blinders(tape.slots + 1)",
-        "mask, [u2] = [0] * tape.slots, wire.channel.blinders(1)",
+        "*drawn, u2 = wire.channel.blinders(tape.slots + 1)",
+        "drawn, [u2] = [0] * tape.slots, wire.channel.blinders(1)",
         HIDDEN,
         "blinder_for_each",
     ),
     "one mask for all": mutant(
         "transcript/blind",
-        "*mask, u2 = wire.channel.blinders(tape.slots + 1)",
-        "[m, u2] = wire.channel.blinders(2); mask = [m] * tape.slots",
+        "*drawn, u2 = wire.channel.blinders(tape.slots + 1)",
+        "[m, u2] = wire.channel.blinders(2); drawn = [m] * tape.slots",
         HIDDEN,
         "blinder_for_each",
     ),
     "mask's scale": mutant(
         "transcript/blind",
-        "*mask, u2 = wire.channel.blinders(tape.slots + 1)",
-        "mask, u2 = wire.channel.blinders(tape.slots), 0",
+        "*drawn, u2 = wire.channel.blinders(tape.slots + 1)",
+        "drawn, u2 = wire.channel.blinders(tape.slots), 0",
         HIDDEN,
         "blinder_for_each",
     ),

@@ -159,6 +159,8 @@ def _field_verbs(k: Kernels) -> None:
     k.dot(z, z)
     k.batch_inverse(f)
     k.scatter_add(z.astype(np.int64), f, 9)
+    forms = k.linear_forms(8, [(5, [1, 2], [0, 3]), (6, [3], [5])])
+    forms.transposed(forms.run(f))
 
 
 def _sumchecks(k: Kernels) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkcore import _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, IntArray, Sumcheck, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, Form, IntArray, Sumcheck, Term
 from zkcore.field.native_field import NativeField
 from zkcore.field.reference import ReferenceField
 from zkcore.subprotocols.fraction_tree import Run
@@ -202,6 +202,67 @@ def test_scatter_add(rng: random.Random, count: int, size: int) -> None:
     index = np.array([rng.choice([0, size - 1, rng.randrange(size)]) for _ in range(count)], dtype=np.int64)
     values = REFERENCE.from_scalars(scalars(rng, count))
     assert_same(NATIVE.scatter_add(index, values, size), REFERENCE.scatter_add(index, values, size))
+
+
+# ---- linear forms
+
+
+def some_forms(rng: random.Random, size: int) -> list[Form]:
+    """About every other number is a form, over up to four before it, which may be none and may repeat."""
+    chosen = [node for node in range(size) if rng.random() < 0.5]
+    counts = {node: rng.randrange(5) if node else 0 for node in chosen}
+    return [(n, scalars(rng, k), [rng.randrange(n) for _ in range(k)]) for n, k in counts.items()]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 40, 300])
+def test_linear_forms(rng: random.Random, size: int) -> None:
+    forms, numbers, weights = some_forms(rng, size), *(REFERENCE.from_scalars(scalars(rng, size)) for _ in range(2))
+    native, reference = NATIVE.linear_forms(size, forms), REFERENCE.linear_forms(size, forms)
+    before = numbers.tobytes(), weights.tobytes()
+    run, back = native.run(numbers), native.transposed(weights)
+    assert_same(run, reference.run(numbers))
+    assert_same(back, reference.transposed(weights))
+    assert NATIVE.dot(weights, run) == NATIVE.dot(back, numbers)
+    assert before == (numbers.tobytes(), weights.tobytes())
+
+
+def test_linear_forms_by_hand() -> None:
+    """v = 2 a + 3 b, w = 5 v - v."""
+    forms = NATIVE.linear_forms(4, [(2, [2, 3], [0, 1]), (3, [5, MODULUS - 1], [2, 2])])
+    assert NATIVE.to_scalars(forms.run(NATIVE.from_scalars([7, 11, 99, 99]))) == [7, 11, 47, 188]
+    assert NATIVE.to_scalars(forms.transposed(NATIVE.from_scalars([1, 0, 1, 10]))) == [83, 123, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("size", "forms"),
+    [
+        (2, [(2, [1], [0])]),
+        (2, [(-1, [], [])]),
+        (2, [(1, [1], [1])]),
+        (3, [(1, [1], [2])]),
+        (2, [(1, [1], [-1])]),
+        (3, [(2, [], []), (1, [], [])]),
+        (2, [(1, [], []), (1, [], [])]),
+        (2, [(1, [1, 1], [0])]),
+        (2, [(1, [1], [0, 0])]),
+        (3, [(1, [1], [0, 0]), (2, [1, 1], [0])]),
+        (2, [(1, [MODULUS], [0])]),
+        (2, [(1, [-1], [0])]),
+    ],
+)
+@pytest.mark.parametrize("kernels", [NATIVE, REFERENCE], ids=["native", "reference"])
+def test_linear_forms_that_are_none(kernels: FieldKernels, size: int, forms: list[Form]) -> None:
+    with pytest.raises(ValueError):
+        kernels.linear_forms(size, forms)
+
+
+@pytest.mark.parametrize("kernels", [NATIVE, REFERENCE], ids=["native", "reference"])
+def test_linear_forms_want_all_numbers(kernels: FieldKernels) -> None:
+    forms = kernels.linear_forms(3, [(2, [1], [0])])
+    for verb in (forms.run, forms.transposed):
+        for count in (2, 4):
+            with pytest.raises(ValueError):
+                verb(REFERENCE.from_scalars([1] * count))
 
 
 # ---- sumcheck
@@ -528,6 +589,8 @@ def test_field_counters_count_products(rng: random.Random) -> None:
     fields = NATIVE.sumcheck([a, a], [(1, (0, 1))], 2)
     assert counted(fields.round) == (2 * 64, 0)
     assert counted(lambda: fields.bind(3)) == (2 * 64, 0)
+    forms = NATIVE.linear_forms(128, [(5, [1, 2], [0, 3]), (6, [3], [5])])
+    assert counted(lambda: forms.run(a)) == counted(lambda: forms.transposed(a)) == (3, 0)
     ints = NATIVE.sumcheck([a, b], [(1, (0, 1))], 2)
     assert counted(ints.round) == (0, 2 * 64)
     assert counted(lambda: ints.bind(3)) == (64, 2 * 64)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import sha512
 
+import numpy as np
 import pytest
 
 from zkcore.errors import ProofRejected
@@ -67,7 +68,8 @@ def begin(channel: Channel) -> Transcript:
 def form(t: Transcript, claim: Number) -> tuple[list[int], int]:
     """A claim as coefficients of the slots, and of one."""
     assert isinstance(claim, Value)
-    return t._ledger.tape.backward([(claim.node, 1)])
+    slots, of_one = t._ledger.tape.backward(KERNELS, np.array([claim.node]), KERNELS.from_scalars([1]))
+    return KERNELS.to_scalars(slots), of_one
 
 
 @pytest.mark.parametrize("public", [False, True])

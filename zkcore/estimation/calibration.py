@@ -4,7 +4,6 @@ what a unit costs. Takes about a second."""
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ from numpy.typing import NDArray
 from zkcore.estimation.blank import Meter
 from zkcore.estimation.counting import CountingFixedBase, CountingKernels
 from zkcore.estimation.tally import Tally
-from zkcore.field.kernels import MODULUS, FixedBase, Kernels, Points
+from zkcore.field.kernels import MODULUS, FixedBase, Form, Kernels, Points
 from zkcore.field.native import NativeKernels
 from zkcore.graph import arrays
 from zkcore.relation import Expr
 from zkcore.subprotocols.fraction_tree import Run
+from zkcore.transcript.channel import ProverChannel
 from zkcore.transcript.transcript import Toolbox
 
 Probe = Callable[[Kernels], object]
@@ -49,7 +49,8 @@ def calibrate(tools: Toolbox) -> Rates:
     prices: dict[str, Price] = {}
     for verb, probes in _probes(tools).items():
         prices[verb] = _price(tools.kernels, verb, probes, Rates(prices))
-    prices["blinders"] = Price(0.0, timed(_blinders) / 64)
+    channel = ProverChannel(b"")
+    prices["blinders"] = _line(1, 64, lambda n: n, channel.blinders)
     return Rates({**prices, **_array_prices(tools.kernels)})
 
 
@@ -102,13 +103,6 @@ def timed(work: Callable[[], object], least: float = 0.04) -> float:
     return fmean(times)
 
 
-def _blinders() -> None:
-    noise = os.urandom(64 * 64)
-    for i in range(64):
-        seed = noise[64 * i : 64 * i + 64] + noise[:64] + i.to_bytes(8, "big")
-        int.from_bytes(hashlib.sha512(seed).digest(), "big") % MODULUS
-
-
 # --- probes ----------------------------------------------------------------------------------------------------------
 def _scalars(count: int) -> list[int]:
     """Full-size, and the same in every run."""
@@ -142,9 +136,16 @@ def _field_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) 
         "multiply": _pair(lambda n: lambda k: k.multiply(f[n], f[n]), 3, 16),
         "batch_inverse": _pair(lambda n: lambda k: k.batch_inverse(f[n]), 3, 14),
         "scatter_add": _pair(lambda n: lambda k: k.scatter_add(z[n] + 2048, f[n], 4099), 3, 16),
+        "linear_forms": _pair(lambda n: lambda k: k.linear_forms(n, _chain(n, point)), 8, 4096),
+        "run_linear_forms": _pair(lambda n: lambda k: k.linear_forms(n, _chain(n, point)).run(f[14][:n]), 8, 4096),
         "from_scalars": _pair(lambda n: lambda k: k.from_scalars(point * n), 1, 64),
         "to_scalars": _pair(lambda n: lambda k: k.to_scalars(f[n]), 3, 11),
     }
+
+
+def _chain(count: int, scalars: list[int]) -> list[Form]:
+    """Each number is over the two before it."""
+    return [(n, scalars[:2], (n - 2, n - 1)) for n in range(2, count)]
 
 
 def _sumcheck_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) -> dict[str, tuple[Probe, Probe]]:

@@ -15,7 +15,7 @@ from zkcore.estimation import group
 from zkcore.estimation.blank import Blank, Meter, blank
 from zkcore.estimation.counting_sumcheck import CountingSumcheck, CountingTree
 from zkcore.estimation.tally import SOME, Tally, is_field
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, IntArray, Leaves, Points, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Form, IntArray, Leaves, Points, Term
 from zkcore.field.space import NUMPY, Space
 
 CENTRE = 1 / 8  # share of a function's table that bell-shaped values fall into
@@ -28,6 +28,18 @@ class CountingFixedBase:
     def combine(self, scalars: Sequence[int]) -> Points:
         self._tally.add_group("fixed_base", group.fixed_base(len(scalars)))
         return np.zeros(12, dtype=np.uint64)
+
+
+class CountingLinearForms:
+    def __init__(self, kernels: CountingKernels, size: int, forms: Sequence[Form]) -> None:
+        self._kernels, self._size, self._terms = kernels, size, sum(len(sources) for _, _, sources in forms)
+        kernels.tally.add("linear_forms", self._terms)
+
+    def run(self, numbers: FieldArray) -> FieldArray:
+        self._kernels.tally.add("run_linear_forms", self._terms, field_mults=self._terms)
+        return self._kernels.field_array((self._size,))
+
+    transposed = run
 
 
 class CountingKernels:
@@ -109,6 +121,9 @@ class CountingKernels:
     def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
         self.tally.add("scatter_add", index.size)
         return self.field_array((size,), CENTRE * float(-np.expm1(-index.size / (CENTRE * size))))
+
+    def linear_forms(self, size: int, forms: Sequence[Form]) -> CountingLinearForms:
+        return CountingLinearForms(self, size, forms)
 
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None

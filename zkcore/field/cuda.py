@@ -19,9 +19,9 @@ from zkcore.field.cuda_memory import CudaMemory
 from zkcore.field.cuda_passes import CudaPasses
 from zkcore.field.cuda_rows import CudaFixedBase
 from zkcore.field.cuda_staging import Staging
-from zkcore.field.cuda_states import CudaFractionTree, CudaSumcheck
+from zkcore.field.cuda_states import CudaFractionTree, CudaLinearForms, CudaSumcheck
 from zkcore.field.cuda_sums import SubsetSums
-from zkcore.field.kernels import FixedBase, Leaves, Term
+from zkcore.field.kernels import FixedBase, Form, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_field import _pack, _reduced
 from zkcore.field.room import Tree
@@ -183,6 +183,9 @@ class CudaKernels(CudaMemory):
         out = self.empty(size, 4)
         _engine.cuda.scatter_add(self.column(i), self.column(v), size, out.data_ptr(), self.stream())
         return out
+
+    def linear_forms(self, size: int, forms: Sequence[Form]) -> CudaLinearForms:
+        return CudaLinearForms(self, self._host.linear_forms(size, forms))
 
     # ---- sumchecks
     def sumcheck(

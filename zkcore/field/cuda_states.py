@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from zkcore.field.kernels import LinearForms
 from zkcore.field.native_field import NativeSumcheck, _pack, _reduced, _unpack
+
+if TYPE_CHECKING:
+    from zkcore.field.cuda import CudaKernels
+
+
+class CudaLinearForms:
+    """On the host: each form waits for those before it."""
+
+    def __init__(self, kernels: CudaKernels, host: LinearForms) -> None:
+        self._kernels, self._host = kernels, host
+
+    def run(self, numbers: Any) -> Any:
+        return self._kernels.to_device(self._host.run(self._kernels.to_host(numbers)))
+
+    def transposed(self, numbers: Any) -> Any:
+        return self._kernels.to_device(self._host.transposed(self._kernels.to_host(numbers)))
 
 
 class CudaSumcheck(NativeSumcheck):

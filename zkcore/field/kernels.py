@@ -31,6 +31,7 @@ IntArray: TypeAlias = NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] |
 Column: TypeAlias = FieldArray | IntArray
 Points: TypeAlias = NDArray[np.uint64]
 Term: TypeAlias = tuple[int, tuple[int, ...]]
+Form: TypeAlias = tuple[int, Sequence[int], Sequence[int]]  # its number, coefficients, the numbers that they multiply
 
 
 class Sumcheck(Protocol):
@@ -71,6 +72,19 @@ class Leaves(Protocol):
 
     @property
     def denominator(self) -> Sequence[tuple[int, Column]]: ...
+
+
+class LinearForms(Protocol):
+    """Forms over n numbers, each over what comes before it. `numbers`: [n, 4], left as they are."""
+
+    def run(self, numbers: FieldArray) -> FieldArray:
+        """[n, 4]: in order, every form's number becomes what the form says."""
+        ...
+
+    def transposed(self, numbers: FieldArray) -> FieldArray:
+        """[n, 4]: the transposed map. In reverse order every form's number is added to those it is over, times the
+        coefficients, and becomes 0."""
+        ...
 
 
 class FieldKernels(Protocol):
@@ -116,6 +130,10 @@ class FieldKernels(Protocol):
 
     def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
         """[size, 4]: out[index[i]] += values[i]. An index outside [0, size) is a ValueError."""
+        ...
+
+    def linear_forms(self, size: int, forms: Sequence[Form]) -> LinearForms:
+        """Over `size` numbers. Forms' numbers increase; a form over its own number or a later one is a ValueError."""
         ...
 
     def sumcheck(

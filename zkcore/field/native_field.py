@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 import zkcore._engine as _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, IntArray, Leaves, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Form, IntArray, Leaves, Term
 
 _SCALAR = 32
 
@@ -58,6 +59,24 @@ class NativeFractionTree:
         return NativeSumcheck(self._tree.layer(depth, _pack(point), _reduced(batch)))
 
 
+class NativeLinearForms:
+    def __init__(self, size: int, forms: Sequence[Form]) -> None:
+        counts = [len(sources) for _, _, sources in forms]
+        if counts != [len(coefficients) for _, coefficients, _ in forms]:
+            raise ValueError("forms: a coefficient for each number")
+        nodes = np.array([node for node, _, _ in forms], dtype=np.int64)
+        starts = np.array([0, *accumulate(counts)], dtype=np.int64)
+        sources = np.fromiter(chain.from_iterable(sources for _, _, sources in forms), np.int64, int(starts[-1]))
+        coefficients = _pack(list(chain.from_iterable(coefficients for _, coefficients, _ in forms)))
+        self._forms = _engine.LinearForms(size, nodes, starts, sources, coefficients)
+
+    def run(self, numbers: FieldArray) -> FieldArray:
+        return self._forms.run(numbers)
+
+    def transposed(self, numbers: FieldArray) -> FieldArray:
+        return self._forms.transposed(numbers)
+
+
 class NativeField:
     """Implements FieldKernels."""
 
@@ -96,6 +115,9 @@ class NativeField:
 
     def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
         return _engine.scatter_add(index, values, size)
+
+    def linear_forms(self, size: int, forms: Sequence[Form]) -> NativeLinearForms:
+        return NativeLinearForms(size, forms)
 
     def follow_rounds(
         self, state: bytes, frames: tuple[bytes, bytes, bytes], messages: bytes, rounds: int, pieces: int, degree: int

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import MODULUS, Column, FieldArray, IntArray, Leaves, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Form, IntArray, Leaves, Term
 
 _TO_MONTGOMERY = pow(2, 256, MODULUS)
 _FROM_MONTGOMERY = pow(_TO_MONTGOMERY, -1, MODULUS)
@@ -130,6 +130,37 @@ class ReferenceFractionTree:
         return ReferenceSumcheck(tables, [(1, (0, 3)), (1, (1, 2)), (batch, (2, 3))], 3, eq_values(point))
 
 
+class ReferenceLinearForms:
+    def __init__(self, size: int, forms: Sequence[Form]) -> None:
+        last = -1
+        for node, coefficients, sources in forms:
+            if not last < node < size or any(not 0 <= n < node for n in sources):
+                raise ValueError("a form out of order")
+            if len(coefficients) != len(sources) or any(not 0 <= c < MODULUS for c in coefficients):
+                raise ValueError("a coefficient for each number")
+            last = node
+        self._size, self._forms = size, forms
+
+    def _decoded(self, numbers: FieldArray) -> list[int]:
+        if len(numbers) != self._size:
+            raise ValueError(f"expected {self._size} numbers")
+        return decode(numbers)
+
+    def run(self, numbers: FieldArray) -> FieldArray:
+        out = self._decoded(numbers)
+        for node, coefficients, sources in self._forms:
+            out[node] = sum(c * out[n] for c, n in zip(coefficients, sources, strict=True)) % MODULUS
+        return encode(out)
+
+    def transposed(self, numbers: FieldArray) -> FieldArray:
+        out = self._decoded(numbers)
+        for node, coefficients, sources in reversed(self._forms):
+            weight, out[node] = out[node], 0
+            for c, n in zip(coefficients, sources, strict=True):
+                out[n] = (out[n] + c * weight) % MODULUS
+        return encode(out)
+
+
 class ReferenceField:
     """Implements FieldKernels."""
 
@@ -191,6 +222,9 @@ class ReferenceField:
                 raise ValueError(f"index {i} lies outside [0, {size})")
             out[i] += value
         return encode(out)
+
+    def linear_forms(self, size: int, forms: Sequence[Form]) -> ReferenceLinearForms:
+        return ReferenceLinearForms(size, forms)
 
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None

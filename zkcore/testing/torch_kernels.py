@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from zkcore.field.kernels import FixedBase, FractionTree, Leaves, Sumcheck, Term
+from zkcore.field.kernels import FixedBase, Form, FractionTree, Leaves, LinearForms, Sumcheck, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.torch_space import TorchSpace
 
@@ -50,6 +50,18 @@ class _Sums:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class _Forms:
+    kernels: TorchKernels
+    host: LinearForms
+
+    def run(self, numbers: Any) -> Any:
+        return self.kernels._out(self.host.run(self.kernels._in(numbers)))
+
+    def transposed(self, numbers: Any) -> Any:
+        return self.kernels._out(self.host.transposed(self.kernels._in(numbers)))
 
 
 class TorchKernels:
@@ -111,6 +123,9 @@ class TorchKernels:
 
     def scatter_add(self, index: Any, values: Any, size: int) -> Any:
         return self._out(self._host.scatter_add(self._in(index), self._in(values), size))
+
+    def linear_forms(self, size: int, forms: Sequence[Form]) -> LinearForms:
+        return _Forms(self, self._host.linear_forms(size, forms))
 
     def sumcheck(
         self, tables: Sequence[Any], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None

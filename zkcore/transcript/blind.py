@@ -20,7 +20,7 @@ from zkcore.field.space import of
 from zkcore.polynomial.point import Point, eq
 from zkcore.transcript import inner_product
 from zkcore.transcript.rounds import nothing, run_rounds
-from zkcore.transcript.values import Number, Tape, Value
+from zkcore.transcript.values import Nodes, Number, Tape, Value
 from zkcore.transcript.wire import BLINDER, MESSAGE, UNIT, WIDE, Combination, Rows, Wire
 
 
@@ -59,16 +59,24 @@ class Grid:
 
 
 @dataclass
+class Secret:
+    """z, the mask and z' by slot, E' by constraint."""
+
+    numbers: FieldArray
+    mask: FieldArray
+    z: FieldArray
+    error: FieldArray
+
+
+@dataclass
 class _Folded:
-    """The folded instance. Public: u, r and where the rows are. The prover's: z' by slot, mask, E' by constraint."""
+    """The folded instance. Public: u, r and where the rows are. `secret`: the prover's."""
 
     u: int
     r: int
     mask_row: Rows
     errors: list[tuple[int, Rows]]
-    z: list[int] = field(default_factory=list)
-    mask: list[int] = field(default_factory=list)
-    error: list[int] = field(default_factory=list)
+    secret: Secret | None = None
 
 
 def prove(wire: Wire, grid: Grid) -> None:
@@ -81,19 +89,24 @@ def prove(wire: Wire, grid: Grid) -> None:
     x, values = _constraints(wire, grid, instance)
     rho = wire.challenge("matrix batch")
     wire.error("blind", 2)
-    table = wire.kernels.to_scalars(wire.kernels.eq_table(x))
-    weights, of_one = tape.backward(_seeds(tape, table, rho))
+    weights, of_one = tape.backward(wire.kernels, *_seeds(wire.kernels, tape, x, rho))
     claim = sum(v * pow(rho, i, MODULUS) for i, v in enumerate(values)) - of_one * instance.u
     _witness(wire, grid, instance, weights, claim % MODULUS)
 
 
-def _seeds(tape: Tape, table: list[int], rho: int) -> list[tuple[int, int]]:
-    """Weights of the constraints' nodes in  a~ + rho b~ + rho^2 c~  at the point whose eq table is given."""
-    seeds, square, count = [], rho * rho % MODULUS, len(tape.products)
-    for (a, b, c), w in zip(tape.products, table[:count], strict=True):
-        seeds += [(a, w), (b, w * rho), (c, w * square)]
-    zeros = table[count : count + len(tape.zeros)]
-    return seeds + [(a, w * square) for a, w in zip(tape.zeros, zeros, strict=True)]
+def _seeds(k: Kernels, tape: Tape, point: Point, rho: int) -> tuple[Nodes, FieldArray]:
+    """The constraints' nodes, and their weights in  a~ + rho b~ + rho^2 c~  at the point."""
+    (a, b, c), count = _constrained(tape), len(tape.products)
+    table = k.eq_table(point)
+    parts = [table[:count], table[:count], table[: len(c)]]
+    scaled = [k.combine([(pow(rho, i, MODULUS), w)], 0, len(w)) for i, w in enumerate(parts)]
+    return np.concatenate([a, b, c]), k.space.concatenate(scaled)
+
+
+def _constrained(tape: Tape) -> list[Nodes]:
+    """The nodes that are a, b and c of the constraints. Those of the linear ones are c alone, and come last."""
+    a, b, c = np.array(tape.products, dtype=np.int64).reshape(-1, 3).T
+    return [a, b, np.concatenate([c, np.array(tape.zeros, dtype=np.int64)])]
 
 
 def _commit_products(wire: Wire, grid: Grid) -> None:
@@ -108,12 +121,10 @@ def _commit_products(wire: Wire, grid: Grid) -> None:
         grid.blinds.append(blind)
 
 
-def _matrices(tape: Tape, slots: list[int], one: int) -> tuple[list[int], list[int], list[int]]:
-    """A z, B z, C z."""
-    at = tape.forward(slots, one)
-    zeros = [0] * len(tape.zeros)
-    a, b, c = ([at[row[i]] for row in tape.products] for i in range(3))
-    return a + zeros, b + zeros, c + [at[n] for n in tape.zeros]
+def _matrices(k: Kernels, tape: Tape, slots: FieldArray, one: int) -> list[FieldArray]:
+    """A z, B z, C z, [m, 4] each."""
+    at, nodes = tape.forward(k, slots, one), _constrained(tape)
+    return [k.space.pad(k.space.take(at, k.space.own(n)), (len(nodes[2]), 4)) for n in nodes]
 
 
 def _error_width(constraints: int) -> int:
@@ -127,19 +138,18 @@ def _fold(wire: Wire, grid: Grid) -> _Folded:
     width = _error_width(len(tape.products) + len(tape.zeros))
     rows = -(-(len(tape.products) + len(tape.zeros)) // width)
     bases = wire.generators.take(WIDE, max(width, tape.slots))
-    z1 = [v or 0 for v in grid.numbers]
-    mask, u2, cross, error = [], 0, [], []
+    u2, numbers = 0, k.from_scalars([])
+    mask = cross = error = numbers
     if wire.proving:
-        *mask, u2 = wire.channel.blinders(tape.slots + 1)
-        one, two = _matrices(tape, z1, 1), _matrices(tape, mask, u2)
-        pairs = list(zip(*one, *two, strict=True))
-        cross = [(a * y + x * b - w - u2 * c) % p for a, b, c, x, y, w in pairs]
-        error = [(x * y - u2 * w) % p for _, _, _, x, y, w in pairs]
+        numbers = k.from_scalars([v or 0 for v in grid.numbers])
+        *drawn, u2 = wire.channel.blinders(tape.slots + 1)
+        mask = k.from_scalars(drawn)
+        cross, error = _errors(k, _matrices(k, tape, numbers, 1), _matrices(k, tape, mask, u2), u2)
 
-    def grid_of(values: list[int]) -> FieldArray:
-        return k.from_scalars(values + [0] * (rows * width - len(values))).reshape(rows, width, 4)
+    def grid_of(values: FieldArray) -> FieldArray:
+        return _pad(values, rows * width).reshape(rows, width, 4)
 
-    mask_row = wire.rows("mask", bases[: tape.slots], 1, lambda: k.from_scalars(mask).reshape(1, -1, 4))
+    mask_row = wire.rows("mask", bases[: tape.slots], 1, lambda: mask.reshape(1, -1, 4))
     cross_rows = wire.rows("cross", bases[:width], rows, lambda: grid_of(cross))
     error_rows = wire.rows("error", bases[:width], rows, lambda: grid_of(error))
     [u2] = wire.scalars("mask scale", 1, lambda: [u2])
@@ -147,9 +157,17 @@ def _fold(wire: Wire, grid: Grid) -> _Folded:
     wire.error("blind", 2)  # E' is quadratic in it
     out = _Folded((1 + r * u2) % p, r, mask_row, [(r, cross_rows), (r * r % p, error_rows)])
     if wire.proving:
-        out.z, out.mask = [(a + r * b) % p for a, b in zip(z1, mask, strict=True)], mask
-        out.error = [r * (a + r * b) % p for a, b in zip(cross, error, strict=True)]
+        z = k.combine([(1, numbers), (r, mask)], 0, tape.slots)
+        out.secret = Secret(numbers, mask, z, k.combine([(r, cross), (r * r, error)], 0, len(cross)))
     return out
+
+
+def _errors(k: Kernels, one: list[FieldArray], two: list[FieldArray], u2: int) -> tuple[FieldArray, FieldArray]:
+    """T and E2, of A z, B z, C z with the scale 1, and of the mask's with u2."""
+    (a, b, c), (x, y, w) = one, two
+    cross = [(1, k.multiply(a, y)), (1, k.multiply(x, b)), (-1, w), (-u2, c)]
+    error = [(1, k.multiply(x, y)), (-u2, w)]
+    return k.combine(cross, 0, len(c)), k.combine(error, 0, len(c))
 
 
 def _constraints(wire: Wire, grid: Grid, folded: _Folded) -> tuple[Point, list[int]]:
@@ -160,8 +178,8 @@ def _constraints(wire: Wire, grid: Grid, folded: _Folded) -> tuple[Point, list[i
     wire.error("blind", 1, num_x)
     wire.error("blind", 3, num_x)
     prover = None
-    if wire.proving:
-        tables = [_table(k, v, num_x) for v in (*_matrices(tape, folded.z, folded.u), folded.error)]
+    if own := folded.secret:
+        tables = [_pad(v, 1 << num_x) for v in (*_matrices(k, tape, own.z, folded.u), own.error)]
         terms = [(1, (0, 1)), (-folded.u % MODULUS, (2,)), (MODULUS - 1, (3,))]
         prover = k.sumcheck(tables, terms, 3, tau)
     x, final = run_rounds(wire.scalars, wire.challenge, 0, num_x, 3, prover)
@@ -170,10 +188,6 @@ def _constraints(wire: Wire, grid: Grid, folded: _Folded) -> tuple[Point, list[i
     e = _open_rows(wire, "error row", folded, x, width)
     wire.require_equal("constraints", int(final), eq(tau, x) * (a * b - folded.u * c - e))  # type: ignore[arg-type]
     return x, [a, b, c]
-
-
-def _table(k: Kernels, values: list[int], variables: int) -> FieldArray:
-    return k.from_scalars(values + [0] * ((1 << variables) - len(values)))
 
 
 def _open_rows(wire: Wire, label: str, folded: _Folded, point: Point, width: int) -> int:
@@ -196,47 +210,40 @@ def _open_rows(wire: Wire, label: str, folded: _Folded, point: Point, width: int
     return k.dot(k.from_scalars(vector), k.eq_table(inner))
 
 
-def _witness(wire: Wire, grid: Grid, folded: _Folded, weights: list[int], claim: int) -> None:
+def _witness(wire: Wire, grid: Grid, folded: _Folded, weights: FieldArray, claim: int) -> None:
     """Inner sumcheck: sum_y weights(y) z'(y) = claim, over grid positions; then open z' at y."""
     k = wire.kernels
     num_y = (len(grid.refs) * grid.width - 1).bit_length()
-    prover = None
-    if wire.proving:
-        laid, z = (_table(k, _by_position(grid, v, 1 << num_y), num_y) for v in (weights, folded.z))
-        prover = k.sumcheck([laid, z], [(1, (0, 1))], 2)
+    prover, places = None, k.space.own(np.array(grid.position, dtype=np.int64))
+    if own := folded.secret:
+        tables = [k.scatter_add(places, v, 1 << num_y) for v in (weights, own.z)]
+        prover = k.sumcheck(tables, [(1, (0, 1))], 2)
     wire.error("blind", 3, num_y)  # what a message row may have on the mask's generators enters with eq twice
     y, final = run_rounds(wire.scalars, wire.challenge, claim, num_y, 2, prover)
     [value] = wire.scalars("folded value", 1, (lambda: prover.finals()[1:]) if prover else nothing)
     table = k.eq_table(y)
-    there = k.dot(k.from_scalars(weights), k.space.take(table, grid.position))
+    there = k.dot(weights, k.space.take(table, places))
     wire.require_equal("matrices", int(final), there * value)  # type: ignore[arg-type]
-    _open_witness(wire, grid, folded, (y, table), value)
+    _open_witness(wire, grid, folded, (y, table, places), value)
 
 
-def _by_position(grid: Grid, values: list[int], size: int) -> list[int]:
-    out = [0] * size
-    for p, v in zip(grid.position, values, strict=True):
-        out[p] = v
-    return out
-
-
-def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, FieldArray], value: int) -> None:
+def _open_witness(wire: Wire, grid: Grid, folded: _Folded, at: tuple[Point, FieldArray, Nodes], value: int) -> None:
     """<[sum_i eq(y_row, i) row_i | r mask], [eq(y_col) | eq(y, position)]> = z'(y): one inner product.
 
     The commitment to the mask enters with the factor r, whatever is inside: nothing that was chosen after the messages
     may reach z' without it. (Were r in the weights instead, a mask row could also shift the messages' own columns.)
     """
-    k, (y, table), columns = wire.kernels, at, grid.width.bit_length() - 1
+    k, (y, table, places), columns = wire.kernels, at, grid.width.bit_length() - 1
     selected = k.eq_table(y[: len(y) - columns])[: len(grid.refs)]
     size = 1 << (grid.width + grid.tape.slots - 1).bit_length()
-    weights = k.space.concatenate([k.eq_table(y[len(y) - columns :]), k.space.take(table, grid.position)])
+    weights = k.space.concatenate([k.eq_table(y[len(y) - columns :]), k.space.take(table, places)])
     secret = None
-    if wire.proving:
-        numbers = _by_position(grid, [v or 0 for v in grid.numbers], len(grid.refs) * grid.width)
-        row = k.contract(k.from_scalars(numbers), 1, grid.width, selected)
+    if own := folded.secret:
+        numbers = k.scatter_add(places, own.numbers, len(grid.refs) * grid.width)
+        row = k.contract(numbers, 1, grid.width, selected)
         blind = k.dot(k.from_scalars([b or 0 for b in grid.blinds]), selected)
         blind += folded.r * k.to_scalars(_blinds(folded.mask_row))[0]
-        mask = k.from_scalars([folded.r * v % MODULUS for v in folded.mask])
+        mask = k.combine([(folded.r, own.mask)], 0, grid.tape.slots)
         secret = _pad(k.space.concatenate([row, mask]), size), blind % MODULUS
     refs = np.array(grid.refs, dtype=np.int64)
     commitment = Combination([(refs, selected), (folded.mask_row.refs, k.from_scalars([folded.r]))])

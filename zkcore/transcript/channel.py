@@ -56,12 +56,10 @@ class ProverChannel:
 
     def blinders(self, count: int) -> list[int]:
         noise = os.urandom(64 * count)
-        out = []
-        for i in range(count):
-            self._drawn += 1
-            seed = noise[64 * i : 64 * i + 64] + self._hedge + self._drawn.to_bytes(8, "big")
-            out.append(int.from_bytes(hashlib.sha512(seed).digest(), "big") % MODULUS)
-        return out
+        self._drawn += count
+        seed = noise + self._hedge + self._drawn.to_bytes(8, "big")
+        wide = hashlib.shake_256(seed).digest(64 * count)
+        return [int.from_bytes(wide[i : i + 64], "big") % MODULUS for i in range(0, len(wide), 64)]
 
     def violated(self, guard: str) -> None:
         raise WitnessError(guard)

@@ -12,10 +12,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from zkcore.field.kernels import MODULUS
+import numpy as np
+from numpy.typing import NDArray
 
-Form = tuple[int, Sequence[int], Sequence[int]]  # its node, coefficients, the nodes that they multiply
+from zkcore.field.kernels import MODULUS, FieldArray, Form, Kernels, LinearForms
+
+Nodes = NDArray[np.int64]
 ONE = 0  # node 0 is the constant one: every public constant is a multiple of it
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A tape of some size as kernels read it. `inputs`: the constant one and the slots."""
+
+    of: tuple[Kernels, int]
+    forms: LinearForms
+    inputs: Nodes
 
 
 class Tape:
@@ -27,6 +39,7 @@ class Tape:
         self.forms: list[Form] = []
         self.products: list[tuple[int, int, int]] = []  # nodes (a, b, c): a * b = c
         self.zeros: list[int] = []  # nodes that vanish
+        self._arrays: _Laid | None = None
 
     @property
     def slots(self) -> int:
@@ -70,26 +83,24 @@ class Tape:
         self.size += 1
         return self.size - 1
 
-    def forward(self, slots: Sequence[int], one: int) -> list[int]:
-        """Every node's value when the slots hold `slots` and the constant is `one`."""
-        out = [0] * self.size
-        out[ONE] = one
-        for node, value in zip(self.slot_nodes, slots, strict=True):
-            out[node] = value
-        for node, coefficients, nodes in self.forms:
-            out[node] = sum(map(operator.mul, coefficients, [out[n] for n in nodes])) % MODULUS
-        return out
+    def forward(self, kernels: Kernels, slots: FieldArray, one: int) -> FieldArray:
+        """[size, 4]: every node's value when the slots hold `slots` [slots, 4] and the constant is `one`."""
+        laid, given = self._laid(kernels), kernels.space.concatenate([kernels.from_scalars([one]), slots])
+        return laid.forms.run(kernels.scatter_add(laid.inputs, given, self.size))
 
-    def backward(self, seeds: Iterable[tuple[int, int]]) -> tuple[list[int], int]:
-        """The coefficients of sum of seed * node over the slots, and that of the constant. seeds: (node, weight)."""
-        weight = [0] * self.size
-        for seed, w in seeds:
-            weight[seed] += w
-        for node, coefficients, nodes in reversed(self.forms):
-            if w := weight[node] % MODULUS:
-                for c, n in zip(coefficients, nodes, strict=True):
-                    weight[n] += w * c
-        return [weight[node] % MODULUS for node in self.slot_nodes], weight[ONE] % MODULUS
+    def backward(self, kernels: Kernels, nodes: Nodes, weights: FieldArray) -> tuple[FieldArray, int]:
+        """The coefficients of sum of weight * node over the slots [slots, 4], and that of the constant. A node may
+        occur more than once."""
+        laid, seeds = self._laid(kernels), kernels.scatter_add(kernels.space.own(nodes), weights, self.size)
+        found = kernels.space.take(laid.forms.transposed(seeds), laid.inputs)
+        return found[1:], kernels.to_scalars(found[:1])[0]
+
+    def _laid(self, kernels: Kernels) -> _Laid:
+        """Made once all is on the tape."""
+        if self._arrays is None or self._arrays.of != (kernels, self.size):
+            inputs = kernels.space.own(np.array([ONE, *self.slot_nodes], dtype=np.int64))
+            self._arrays = _Laid((kernels, self.size), kernels.linear_forms(self.size, self.forms), inputs)
+        return self._arrays
 
     def unread(self) -> list[int]:
         """Slots that no constraint reads: dead messages."""
