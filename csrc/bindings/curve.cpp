@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "arrays.hpp"
-#include "cpu/counters.hpp"
 #include "zkcore/encoding.hpp"
+#include "zkcore/group_counters.hpp"
 #include "zkcore/hash_to_curve.hpp"
 #include "zkcore/msm.hpp"
 #include "zkcore/ternary.hpp"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from zkcore import _engine
 from zkcore.field import cuda
 from zkcore.field.kernels import MODULUS
 from zkcore.field.native import NativeKernels
@@ -89,6 +92,26 @@ def test_a_fold_multiplies_nothing(shape: tuple[int, int, int]) -> None:
     assert [after[n] - before[n] for n in ("field_mults", "small_mults")] == [0, 0]
     device.contract(values, outer, inner, weights)
     assert device.counters()["small_mults"] - after["small_mults"] == values.size
+
+
+def test_a_commitment_doubles_nothing() -> None:
+    """A weight takes a fifth of an addition once a key's subset sums are there; rows of integers take doublings."""
+    device, rows, width = cuda.load(), 64, 4096
+    points = HOST.hash_to_curve(b"zkcore-tests", b"ternary", 0, width + 1)
+    values, blinds = trits(rows * width).reshape(rows, width), HOST.from_scalars(list(range(rows)))
+    bases, blinder = device.to_device(points[1:]), device.fixed_base(points[:1])
+
+    def counted(work: Callable[[], object]) -> tuple[float, int]:
+        before = device.counters()["group_adds"], _engine.group_doublings()
+        work()
+        return (device.counters()["group_adds"] - before[0]) / values.size, _engine.group_doublings() - before[1]
+
+    first = counted(lambda: device.commit_ternary(bases, values, blinds, blinder))
+    again = counted(lambda: device.commit_ternary(bases, values, blinds, blinder))
+    assert (first[1], again[1]) == (0, 0)
+    assert 0.19 < again[0] < 0.3 < first[0] < 0.7
+    adds, doublings = counted(lambda: device.commit_rows(bases, values.astype(np.int16) * 300, blinds, blinder))
+    assert adds > 0.6 and doublings > 0
 
 
 @pytest.mark.parametrize("wrong", [2, -2, 127, -128])

@@ -253,5 +253,6 @@ class Kernels(FieldKernels, CurveKernels, Protocol):
     def space(self) -> Space: ...
 
     def counters(self) -> dict[str, int]:
-        """Work done by this process: `field_mults`, `group_adds` (additions and doublings), counted not timed."""
+        """Work done by this process: `field_mults`, `group_adds` (additions and doublings), counted not timed.
+        A GPU counts the group operations that it is set to do, those with the point at infinity among them."""
         ...

@@ -1,6 +1,6 @@
 #include "batch_affine.hpp"
 
-#include "counters.hpp"
+#include "zkcore/group_counters.hpp"
 #include "zkcore/inverse.hpp"
 
 namespace zkcore {

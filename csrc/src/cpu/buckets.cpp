@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "counters.hpp"
 #include "parallel.hpp"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore {
 namespace {

@@ -1,6 +1,6 @@
 #include "buckets.hpp"
-#include "counters.hpp"
 #include "parallel.hpp"
+#include "zkcore/group_counters.hpp"
 #include "zkcore/msm.hpp"
 
 namespace zkcore {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "batch_affine.hpp"
-#include "counters.hpp"
 #include "parallel.hpp"
+#include "zkcore/group_counters.hpp"
 #include "zkcore/ternary.hpp"
 
 namespace zkcore {

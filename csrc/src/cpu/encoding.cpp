@@ -3,11 +3,11 @@
 #include <atomic>
 #include <string>
 
-#include "counters.hpp"
 #include "fq_sqrt.hpp"
 #include "parallel.hpp"
 #include "subgroup.hpp"
 #include "zkcore/endomorphism.hpp"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore {
 namespace {

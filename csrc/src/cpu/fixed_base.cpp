@@ -1,9 +1,9 @@
 #include <array>
 
 #include "batch_affine.hpp"
-#include "counters.hpp"
 #include "parallel.hpp"
 #include "team.hpp"
+#include "zkcore/group_counters.hpp"
 #include "zkcore/inverse.hpp"
 #include "zkcore/msm.hpp"
 

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "batch_affine.hpp"
-#include "counters.hpp"
 #include "fq_sqrt.hpp"
 #include "isogeny_constants.hpp"
 #include "parallel.hpp"
+#include "zkcore/group_counters.hpp"
 #include "zkcore/sha2.hpp"
 
 namespace zkcore {

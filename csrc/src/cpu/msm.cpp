@@ -1,8 +1,8 @@
 #include "zkcore/msm.hpp"
 
 #include "buckets.hpp"
-#include "counters.hpp"
 #include "parallel.hpp"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore {
 namespace {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "batch_affine.hpp"
-#include "counters.hpp"
 #include "parallel.hpp"
 #include "zkcore/endomorphism.hpp"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore {
 namespace {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cuda/points.cuh"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore::cuda {
 
@@ -83,6 +84,7 @@ __global__ void __launch_bounds__(128, 4) add_pairs_kernel(Source source, size_t
 // `prefix` has room for n elements.
 template <class Source>
 void add_pairs(const Source& source, size_t n, Fq* prefix, Stream stream) {
+  count_group_adds(n);
   launch(add_pairs_kernel<Source>, looping(add_pairs_kernel<Source>, n, 128), stream, source, n, prefix);
 }
 

@@ -16,7 +16,6 @@
 #include "cuda/buckets.cuh"
 #include "cuda/join.cuh"
 #include "cuda/scan.cuh"
-#include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
 namespace {
@@ -346,6 +345,24 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
+// What one lane's `weighted_share`s take.
+struct LaneWork {
+  uint64_t adds = 0, doublings = 0;
+
+  template <class Point>
+  void add(const Weighted<Point>& w, unsigned members) {
+    const uint32_t each = (w.count + members - 1) / members;
+    for (uint32_t begin = 0; begin < w.count; begin += each) {
+      adds += 2 * std::min(each, w.count - begin);
+      doublings += static_cast<uint64_t>(w.doublings);
+      const uint32_t factor = w.first + begin;
+      if (factor == 1) continue;
+      adds += static_cast<uint64_t>(std::popcount(factor)) + 2;
+      doublings += static_cast<uint64_t>(std::bit_width(factor));
+    }
+  }
+};
+
 // ---- lanes of one pass
 
 constexpr size_t kBytesAnEntry = 160;  // of a pass: a sum and its place in the batch, references, a pair
@@ -482,6 +499,11 @@ class Pass {
   void weigh(const Weighted<Point>& rows, const Weighted<Point>& columns, size_t lanes, Xyzz* sums) {
     const bool many = lanes >= static_cast<size_t>(multiprocessors()) * 8;
     const unsigned members = many ? 8 : kWeightBlock;
+    LaneWork work;
+    work.add(rows, members);
+    work.add(columns, members);
+    count_group_adds(lanes * (work.adds + work.doublings + members));  // `members`: to join their shares
+    count_doublings(lanes * work.doublings);
     launch(weigh_kernel<Point>, {dim3(blocks_for(lanes, kWeightBlock / members)), kWeightBlock}, stream_,
            rows, columns, members, lanes, sums);
   }
@@ -498,6 +520,7 @@ class Pass {
       length = half;
     }
     Array<Xyzz> out(outer * inner, stream_);
+    count_group_adds(outer * length * inner);
     launch(short_sums_kernel, {dim3(blocks_for(outer * inner, 128)), 128}, stream_, in, length, inner,
            outer * inner, out.data());
     return out;
@@ -542,6 +565,9 @@ void bucket_sums(const Affine* points, const DigitView& digits, size_t n, Xyzz* 
   for (size_t first = 0; first < lanes; first += at_once) {
     Pass(points, digits, stream).sum(first, std::min(at_once, lanes - first), lane_sums.data() + first);
   }
+  const uint64_t doublings = n * static_cast<uint64_t>(digits.windows.count - 1) * digits.windows.bits;
+  count_group_adds(lanes + doublings);
+  count_doublings(doublings);
   if (n > kJoinOnHost || digits.windows.count == 1) {
     launch(join_windows_kernel, {dim3(blocks_for(n, 128)), 128}, stream, lane_sums.data(), n, digits.windows,
            sums);

@@ -1,7 +1,7 @@
 // Row commitments: bucket sums of the rows, then the blinds by tables of the blinder's multiples.
 #include "cuda/buckets.cuh"
 #include "cuda/points.cuh"
-#include "zkcore/field_counters.hpp"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore::cuda {
 namespace {
@@ -97,6 +97,7 @@ void commit_rows(const Affine* generators, const Column& rows, size_t n, size_t 
   } else {
     check(cudaMemsetAsync(sums.data(), 0, n * sizeof(Xyzz), stream));
   }
+  count_group_adds(n * kBlindWindows);
   launch(blind_kernel, {dim3(blocks_for(n, 128)), 128}, stream, sums.data(), blinds, blinder, n, out);
 }
 

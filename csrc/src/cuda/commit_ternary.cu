@@ -157,6 +157,7 @@ class Lists {
     const Array<Xyzz> partial(threads, stream_);
     launch(sum_kernel<Points>, {dim3(blocks_for(threads, kRows)), kRows}, stream_, points, places_ * rows_,
            threads, partial.data());
+    count_group_adds((places_ + segments) * rows_);
     unsigned members = 1;
     while (members < kRows && 4 * members <= segments) members *= 2;
     launch(join_kernel, {dim3(blocks_for(rows_, kRows / members)), kRows}, stream_, partial.data(), segments,

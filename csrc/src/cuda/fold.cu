@@ -4,6 +4,7 @@
 #include "cpu/scalars.hpp"
 #include "cuda/points.cuh"
 #include "zkcore/endomorphism.hpp"
+#include "zkcore/group_counters.hpp"
 
 namespace zkcore::cuda {
 namespace {
@@ -64,6 +65,13 @@ std::vector<FoldStep> fold_steps(const Fr* weights, size_t k) {
 
 void fold_points(const Affine* points, const Fr* weights, size_t k, size_t n, Affine* out, Stream stream) {
   const std::vector<FoldStep> steps = fold_steps(weights, k);
+  uint64_t adds = 0, doublings = 0;
+  for (const FoldStep& step : steps) {
+    adds += step.weight != kNoWeight;
+    doublings += step.doublings;
+  }
+  count_group_adds(n * (adds + doublings));
+  count_doublings(n * doublings);
   const Array<FoldStep> list(steps.size(), stream);
   copy_to_device(list.data(), steps.data(), steps.size() * sizeof(FoldStep), stream);
   launch(fold_kernel, {dim3(blocks_for(n, 128)), 128}, stream, points, list.data(), steps.size(), n, out);

@@ -1,4 +1,6 @@
-// Work counted for `counters()`: group additions and doublings together, and doublings by themselves.
+// Work counted for `counters()`: group additions and doublings together, and doublings by themselves. A GPU
+// counts what it is set to do: an addition of a pair whose two points turn out equal is one, as is one of the
+// point at infinity.
 #pragma once
 
 #include <atomic>
