@@ -183,8 +183,9 @@ def is_ternary(array: NDArray[Any]) -> bool:
 
 
 def narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """Of the narrowest integer type that holds all entries; a field array as it is."""
-    if is_field(array):
+    """Of the narrowest integer type that holds all entries; what has another type than int64 already, as it is: a
+    device is not asked, and waited for, again."""
+    if array.dtype.itemsize < 8 or is_field(array):
         return array
     here = of(array)
     kind = narrowest(here.extent(array))

@@ -128,11 +128,17 @@ def _signed_cat(join: Any, parts: Sequence[Any]) -> Any:
 # ---- exact products
 
 
+def extents(arrays: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """Of each, as `Space.extent`. A device is waited for once."""
+    if not arrays:
+        return []
+    nothing = torch.zeros(2, dtype=torch.int64, device=arrays[0].device)
+    ends = [torch.stack(torch.aminmax(a)).long() if a.numel() else nothing for a in arrays]
+    return [(lo, hi) for lo, hi in torch.stack(ends).tolist()]
+
+
 def _extent(array: Tensor) -> tuple[int, int]:
-    if not array.numel():
-        return 0, 0
-    lo, hi = torch.stack(torch.aminmax(array)).tolist()
-    return lo, hi
+    return extents([array])[0]
 
 
 def bound_of(array: Tensor) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import cast
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from zkcore.relation import Expr, Relation, Table
 
 SMALL = 1 << 20  # bytes: what is smaller is always kept
 GIVEN = 3  # times the memory for virtual tensors: where nobody says how much of what is given may be kept
+SELECTORS = 1 << 28  # bytes of zeros and ones that are kept for the lookups that follow
 AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
@@ -45,6 +47,7 @@ class Witness:
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
         self._kinds = dict[str, str]()  # by name: the type of what was read once
+        self._selectors = dict[tuple[object, ...], Array]()  # by what they choose
         self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
         if given_room is None and memory is not None:
             given_room = GIVEN * memory
@@ -86,6 +89,7 @@ class Witness:
         for name in self._passing:
             del self._arrays[name]
         self._passing.clear()
+        self._selectors.clear()
 
     def put(self, name: str, array: Array) -> None:
         """A column committed in mid-protocol."""
@@ -157,7 +161,8 @@ class Witness:
         """A table's column, where the kernels are."""
         key = table.name, column
         if key not in self._tables:
-            self._tables[key] = self.kernels.space.own(table.columns[column])
+            own = table.columns[column]
+            self._tables[key] = self.kernels.space.own(own if self._memory is None else narrow(own))
         return self._tables[key]
 
     def affine(self, expr: Expr, letters: str, shape: Sequence[int] | None = None) -> Array:
@@ -182,18 +187,28 @@ class Witness:
         return self.kernels.space.broadcast(laid, self.system.domain(relation))
 
     def selector(self, relation: Relation, box: Box | None = None) -> Array:
-        """[box.size] 1 at the cells of a box that a lookup speaks about: real, and inside its mask."""
-        box, chosen = box or whole(self.system.domain(relation)), self.chosen(relation)
-        out = self.indicator(box)
-        if chosen is not None:
-            out[_real(box)] = chosen[box.slices]
-        return out
+        """[box.size] 1 at the cells of a box that a lookup speaks about: real, and inside its mask. Not to be written
+        to: lookups share it."""
+        box = box or whole(self.system.domain(relation))
+        if relation.mask is None:
+            return self.indicator(box)
+        key = box, relation.mask, relation.mask_letters, relation.spec
+        return self._ones(key, box, lambda: cast(Array, self.chosen(relation))[box.slices])
 
     def indicator(self, box: Box) -> Array:
-        """[box.size] int8: 1 at the real cells."""
-        out = self.kernels.space.zeros(box.size, "int8")
-        out[_real(box)] = 1
-        return out
+        """[box.size] int8: 1 at the real cells. Not to be written to."""
+        return self._ones((box.size, box.real), box, lambda: 1)
+
+    def _ones(self, key: tuple[object, ...], box: Box, inside: Callable[[], Array | int]) -> Array:
+        """int8, 0 outside the real cells. The last to be asked for are kept."""
+        made = self._selectors.pop(key, None)
+        if made is None:
+            made = self.kernels.space.zeros(box.size, "int8")
+            made[tuple(slice(0, n) for n in box.real)] = inside()
+        self._selectors[key] = made
+        while sum(map(size, self._selectors.values())) > SELECTORS:
+            del self._selectors[next(iter(self._selectors))]
+        return made
 
     def rows(self, relation: Relation) -> Array:
         """[real domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will suit
@@ -216,8 +231,3 @@ class Witness:
             objects = [v if abs(v) < 1 << 60 else outside for v in wide]
             index = self.kernels.space.own(np.array(objects, dtype=np.int64).reshape(arrays.shape_of(index)))
         return index, relation.table
-
-
-def _real(box: Box) -> tuple[slice, ...]:
-    """A box's real cells, counted from its corner."""
-    return tuple(slice(0, s.stop - s.start) for s in box.slices)

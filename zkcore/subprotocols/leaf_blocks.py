@@ -86,8 +86,8 @@ def table_block(
         held = [(w, session.data().array(n)) for w, n in numerators]
         one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
         total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)
-        parts = [(c.power(k + 1), session.entries(table, k)) for k in columns]
-        return _run(session, box, total, c.constant(table), parts)
+        parts = [(c.power(k + 1), space.narrow(session.entries(table, k))) for k in columns]
+        return _run(session, box, space.narrow(total), c.constant(table), parts)
 
     def numerator(at: At) -> Number:
         values = session.values([(n, (at["z"],)) for _, n in numerators])
@@ -177,7 +177,7 @@ def _run(session: Session, box: Box, numerator: Column, constant: int, parts: Se
     size = 1 << box.num_vars
 
     def fit(column: Column) -> Column:
-        return arrays.pad_to(space.narrow(space.flat(column)), (size,))
+        return arrays.pad_to(space.flat(column), (size,))
 
     terms = [(w, fit(p)) for w, p in parts]
     if box.full:
