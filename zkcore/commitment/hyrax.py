@@ -107,7 +107,7 @@ class Hyrax:
     def _commit_batch(self, t: Transcript, kernels: SumsRows, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
         """Integers are summed up together. The order of blinds and points on the wire is that of `commit`."""
         wire, own = t.wire(), t.kernels.space.own
-        insides = [narrow(own(w.make())) for w in wanted]
+        insides = wanted[0].settled(lambda: [narrow(own(w.make())) for w in wanted])
         layouts = [Layout(w.shape, self.log_width) for w in wanted]
         chosen = [i for i, w in enumerate(wanted) if not w.ternary and not arrays.is_field(insides[i])]
         bases = wire.generators.take(TENSOR, 1 << self.log_width)
