@@ -1,5 +1,5 @@
 // Affine sums of integer arrays in one pass: each may be repeated along axes, of any type, and cut short.
-#include <stdexcept>
+#include <algorithm>
 
 #include "cuda/device.cuh"
 
@@ -21,21 +21,8 @@ struct Domain {
   uint64_t shape[kMaxAxes], real[kMaxAxes];
   uint64_t size;
   int64_t constant;
-  int axes, count, shift, bits;
+  int count, shift, bits;
 };
-
-__device__ __forceinline__ int64_t read(const Term& term, int64_t at) {
-  switch (term.type) {
-    case ColumnType::kInt8:
-      return static_cast<const int8_t*>(term.data)[at];
-    case ColumnType::kInt16:
-      return static_cast<const int16_t*>(term.data)[at];
-    case ColumnType::kInt32:
-      return static_cast<const int32_t*>(term.data)[at];
-    default:
-      return static_cast<const int64_t*>(term.data)[at];
-  }
-}
 
 // sum += a b. Both stay below 2^62, so a sum that wraps around does not look as if it did; a product that
 // does is told by its upper half. False if either happens.
@@ -46,38 +33,88 @@ __device__ __forceinline__ bool add_product(int64_t& sum, int64_t a, int64_t b) 
   return __mul64hi(a, b) == low >> 63 && next + kSafe < 2 * static_cast<uint64_t>(kSafe);
 }
 
-template <class Index, class T>
+constexpr int kTogether = 4;  // entries of a thread, whose reads do not wait for each other
+
+// Where an entry lies: a place outside the domain is -1 in all axes, and so outside of everything stored.
+template <class Index, int kAxes>
+struct Place {
+  Index at[kAxes];
+
+  __device__ __forceinline__ void find(const Domain& d, size_t i) {
+    const bool outside = i >= d.size;
+    Index rest = static_cast<Index>(i);
+#pragma unroll
+    for (int k = kAxes; k-- > 0;) {
+      const Index whole = k ? rest / static_cast<Index>(d.shape[k]) : 0;
+      at[k] = outside ? ~Index{0} : rest - whole * static_cast<Index>(d.shape[k]);
+      rest = whole;
+    }
+  }
+
+  __device__ __forceinline__ bool inside(const uint64_t* sizes) const {
+    bool all = true;
+#pragma unroll
+    for (int k = 0; k < kAxes; ++k) all = all && at[k] < sizes[k];
+    return all;
+  }
+
+  // -1: the term is zero there.
+  __device__ __forceinline__ int64_t offset(const Term& term) const {
+    int64_t out = 0;
+#pragma unroll
+    for (int k = 0; k < kAxes; ++k) out += static_cast<int64_t>(at[k]) * term.strides[k];
+    return inside(term.stored) ? out : -1;
+  }
+};
+
+template <class V>
+__device__ __forceinline__ void read(const void* data, const int64_t (&offsets)[kTogether],
+                                     int64_t (&values)[kTogether]) {
+#pragma unroll
+  for (int j = 0; j < kTogether; ++j) {
+    values[j] = offsets[j] < 0 ? 0 : static_cast<const V*>(data)[offsets[j]];
+  }
+}
+
+template <class Index, int kAxes, class T>
 __global__ void __launch_bounds__(kBlock)
     affine_kernel(const __grid_constant__ Domain d, T* out, int32_t* lost) {
   bool fits = true;
-  for (size_t i = thread_index(); i < d.size; i += thread_count()) {
-    Index at[kMaxAxes];
-    Index rest = static_cast<Index>(i);
-    bool real = true;
+  const size_t step = thread_count();
+  for (size_t start = thread_index(); start < d.size; start += kTogether * step) {
+    Place<Index, kAxes> places[kTogether];
+    int64_t sums[kTogether];
 #pragma unroll
-    for (int k = kMaxAxes; k-- > 0;) {
-      if (k >= d.axes) continue;
-      const Index whole = k ? rest / static_cast<Index>(d.shape[k]) : 0;
-      at[k] = rest - whole * static_cast<Index>(d.shape[k]);
-      rest = whole;
-      real = real && at[k] < d.real[k];
+    for (int j = 0; j < kTogether; ++j) {
+      places[j].find(d, start + j * step);
+      sums[j] = d.constant != 0 && places[j].inside(d.real) ? d.constant : 0;
     }
-    int64_t sum = real ? d.constant : 0;
     for (int t = 0; t < d.count; ++t) {
       const Term& term = d.terms[t];
-      int64_t offset = 0;
-      bool inside = true;
+      int64_t offsets[kTogether], values[kTogether];
 #pragma unroll
-      for (int k = 0; k < static_cast<int>(kMaxAxes); ++k) {
-        if (k >= d.axes) continue;
-        offset += static_cast<int64_t>(at[k]) * term.strides[k];
-        inside = inside && at[k] < term.stored[k];
+      for (int j = 0; j < kTogether; ++j) offsets[j] = places[j].offset(term);
+      if (term.type == ColumnType::kInt8) {
+        read<int8_t>(term.data, offsets, values);
+      } else if (term.type == ColumnType::kInt16) {
+        read<int16_t>(term.data, offsets, values);
+      } else if (term.type == ColumnType::kInt32) {
+        read<int32_t>(term.data, offsets, values);
+      } else {
+        read<int64_t>(term.data, offsets, values);
       }
-      if (inside) fits = add_product(sum, term.coefficient, read(term, offset)) && fits;
+#pragma unroll
+      for (int j = 0; j < kTogether; ++j) fits = add_product(sums[j], term.coefficient, values[j]) && fits;
     }
-    if (d.bits) sum = sum >> d.shift & ((int64_t{1} << d.bits) - 1);
-    out[i] = static_cast<T>(sum);
-    fits = fits && out[i] == sum;
+#pragma unroll
+    for (int j = 0; j < kTogether; ++j) {
+      const size_t i = start + j * step;
+      if (i >= d.size) continue;
+      int64_t sum = sums[j];
+      if (d.bits) sum = sum >> d.shift & ((int64_t{1} << d.bits) - 1);
+      out[i] = static_cast<T>(sum);
+      fits = fits && static_cast<T>(sum) == sum;
+    }
   }
   if (!fits) *lost = 1;
 }
@@ -110,17 +147,20 @@ Affine64 joined(Affine64 form) {
   return form;
 }
 
-Domain laid(const Affine64& form) {
+// With axes of one cell in front, up to `axes` of them.
+Domain laid(const Affine64& form, size_t axes) {
   Domain out{};
-  out.axes = static_cast<int>(form.shape.size());
   out.count = static_cast<int>(form.terms.size());
   out.constant = form.constant;
   out.shift = form.shift;
   out.bits = form.bits;
   out.size = 1;
-  for (size_t k = 0; k < form.shape.size(); ++k) {
-    out.shape[k] = form.shape[k];
-    out.real[k] = form.real[k];
+  const size_t own = form.shape.size(), ahead = axes - own;
+  std::fill_n(out.shape, ahead, 1);
+  std::fill_n(out.real, ahead, 1);
+  for (size_t k = 0; k < own; ++k) {
+    out.shape[ahead + k] = form.shape[k];
+    out.real[ahead + k] = form.real[k];
     out.size *= form.shape[k];
   }
   for (size_t t = 0; t < form.terms.size(); ++t) {
@@ -129,28 +169,34 @@ Domain laid(const Affine64& form) {
     to.data = from.column.data;
     to.type = from.column.type;
     to.coefficient = from.coefficient;
-    for (size_t k = 0; k < form.shape.size(); ++k) {
-      to.strides[k] = from.strides[k];
-      to.stored[k] = from.stored[k];
-    }
+    std::fill_n(to.stored, ahead, 1);
+    std::copy_n(from.strides.begin(), own, to.strides + ahead);
+    std::copy_n(from.stored.begin(), own, to.stored + ahead);
   }
   return out;
 }
 
-template <class Index, class T>
-void run(const Domain& domain, T* out, int32_t* lost, Stream stream) {
-  launch(affine_kernel<Index, T>, looping(affine_kernel<Index, T>, domain.size), stream, domain, out, lost);
+template <class Index, int kAxes>
+void run(const Affine64& form, ColumnType kind, void* out, int32_t* lost, Stream stream) {
+  const Domain domain = laid(form, kAxes);
+  visit_integers({kind, out, domain.size}, [&](auto* data) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+    const auto kernel = affine_kernel<Index, kAxes, T>;
+    launch(kernel, looping(kernel, domain.size), stream, domain, static_cast<T*>(out), lost);
+  });
 }
 
 }  // namespace
 
 void affine(const Affine64& form, ColumnType kind, void* out, int32_t* lost, Stream stream) {
-  const Domain domain = laid(joined(form));
-  visit_integers({kind, out, domain.size}, [&](auto* data) {
-    auto* made = const_cast<std::remove_const_t<std::remove_pointer_t<decltype(data)>>*>(data);
-    if (domain.size >> 32) return run<uint64_t>(domain, made, lost, stream);
-    run<uint32_t>(domain, made, lost, stream);
-  });
+  const Affine64 own = joined(form);
+  size_t size = 1;
+  for (const size_t n : own.shape) size *= n;
+  if (own.shape.size() > 4 || size >> 32) return run<uint64_t, kMaxAxes>(own, kind, out, lost, stream);
+  if (own.shape.size() <= 1) return run<uint32_t, 1>(own, kind, out, lost, stream);
+  if (own.shape.size() == 2) return run<uint32_t, 2>(own, kind, out, lost, stream);
+  if (own.shape.size() == 3) return run<uint32_t, 3>(own, kind, out, lost, stream);
+  run<uint32_t, 4>(own, kind, out, lost, stream);
 }
 
 }  // namespace zkcore::cuda
