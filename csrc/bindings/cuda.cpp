@@ -185,37 +185,6 @@ void py_lookup_rows(const PyColumn& index, int64_t first, uint32_t size, Address
   cuda::lookup_rows(c, first, size, at<int64_t>(out), stream_at(stream));
 }
 
-void py_lookup_values(const PyColumn& index, int64_t first, const PyColumn& table, Address out,
-                      Address stream) {
-  const Column c = integers(index), t = integers(table);
-  if (t.size == 0 || t.size >> 32) fail("table: expected 1 to 2^32 - 1 rows");
-  const py::gil_scoped_release release;
-  cuda::lookup_values(c, first, t, at<void>(out), stream_at(stream));
-}
-
-using PySpread = std::tuple<int64_t, PyColumn, std::vector<int64_t>, std::vector<size_t>>;
-
-void py_affine(const std::vector<PySpread>& terms, int64_t constant, const std::vector<size_t>& real,
-               const std::vector<size_t>& shape, std::pair<int, int> digit, const PyColumn& out, Address lost,
-               Address stream) {
-  const size_t axes = shape.size();
-  if (axes > cuda::kMaxAxes || terms.size() > cuda::kMaxTerms) fail("affine: too many axes or terms");
-  if (real.size() != axes) fail("real: one size for each axis");
-  cuda::Affine64 form{{}, constant, real, shape, digit.first, digit.second};
-  for (const auto& [coefficient, c, strides, stored] : terms) {
-    if (strides.size() != axes || stored.size() != axes) fail("term: one stride and size for each axis");
-    form.terms.push_back({coefficient, integers(c), strides, stored});
-  }
-  const Column made = integers(out);
-  size_t size = 1;
-  for (const size_t n : shape) size *= n;
-  if (made.size != size) fail("out: wrong number of entries");
-  if (digit.first < 0 || digit.first > 62 || digit.second < 0 || digit.second > 62)
-    fail("digit: 0 to 62 bits");
-  const py::gil_scoped_release release;
-  cuda::affine(form, made.type, const_cast<void*>(made.data), at<int32_t>(lost), stream_at(stream));
-}
-
 void py_tally_rows(const PyColumn& index, const std::optional<PyColumn>& chosen, int64_t first, uint32_t size,
                    Address out, Address stream) {
   const Column c = integers(index);
@@ -228,6 +197,32 @@ void py_tally_rows(const PyColumn& index, const std::optional<PyColumn>& chosen,
   }
   const py::gil_scoped_release release;
   cuda::tally_rows(c, mask, first, size, at<int64_t>(out), stream_at(stream));
+}
+
+// ---- products of integer matrices by GEMMs of signed bytes
+
+void py_split_bytes(const PyColumn& matrix, size_t rows, size_t steps, bool across, unsigned digits,
+                    Address out, Address sums, Address stream) {
+  const Column c = integers(matrix);
+  if (c.size != rows * steps) fail("matrix: wrong number of entries");
+  if (digits < 1 || digits > 4 || steps % 4 != 0) fail("one to four digits, and steps by four");
+  const py::gil_scoped_release release;
+  cuda::split_bytes(c, rows, steps, across, digits, at<int8_t>(out), at<int64_t>(sums), stream_at(stream));
+}
+
+using PyCorrection = std::pair<Address, uint64_t>;
+
+void py_join_products(Address products,
+                      const std::tuple<size_t, unsigned, unsigned, unsigned, unsigned>& shape,
+                      const PyCorrection& of_rows, const PyCorrection& of_columns, int64_t constant,
+                      Address out, Address stream) {
+  const auto [rows, columns, inner, row_digits, column_digits] = shape;
+  if (inner == 0 || inner % 4 != 0 || columns % inner != 0) fail("columns and inner: multiples of four");
+  const cuda::Product own{rows, columns, inner, row_digits, column_digits};
+  const cuda::Correction left{at<int64_t>(of_rows.first), of_rows.second};
+  const cuda::Correction right{at<int64_t>(of_columns.first), of_columns.second};
+  const py::gil_scoped_release release;
+  cuda::join_products(at<int32_t>(products), own, left, right, constant, at<int64_t>(out), stream_at(stream));
 }
 
 // ---- sumcheck and fraction tree
@@ -441,9 +436,9 @@ void bind_cuda(py::module_& parent) {
   m.def("batch_inverse", &py_batch_inverse);
   m.def("scatter_add", &py_scatter_add);
   m.def("lookup_rows", &py_lookup_rows);
-  m.def("lookup_values", &py_lookup_values);
-  m.def("affine", &py_affine);
   m.def("tally_rows", &py_tally_rows);
+  m.def("split_bytes", &py_split_bytes);
+  m.def("join_products", &py_join_products);
   m.def("multiply_chains", &py_multiply_chains);
   m.def("sumcheck", &py_sumcheck);
   m.def("fraction_tree", &py_fraction_tree);

@@ -61,7 +61,8 @@ class CudaKernels(CudaMemory):
         self._moved = 0
         self._staging = Staging(torch, self.device)
         self._sums: SubsetSums | None = None
-        self.space: Space = KernelSpace(self.device, CudaPasses(self))
+        self.passes = CudaPasses(self)
+        self.space: Space = KernelSpace(self.device, self.passes)
 
     def stream(self) -> int:
         return int(self._raw._cuda_getCurrentRawStream(self.device.index))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zkcore.errors import RangeError
 from zkcore.graph.model import ModelGraph, Node, Ref
+from zkcore.graph.op import TakesKept
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
@@ -36,7 +37,7 @@ class Run:
     method: Method = integers
     cache: Store | None = None
     keep: Callable[[str], bool] = lambda name: True
-    finish: Callable[[Store], Store] = lambda values: values
+    finish: Callable[[TorchTensor], TorchTensor] = lambda value: value
     store: Store = field(default_factory=dict)
     entered: Callable[[int, str], None] = lambda count, scope: None
 
@@ -58,13 +59,17 @@ class Run:
                 if last and scope == "" and last.name in local:
                     return local[last.name]
             carry = self._resolve(stage.out, scope, local, carry)
-            self.store.update(self.finish({scope + n: v for n, v in local.items() if self.keep(scope + n)}))
+            self.store.update({scope + n: self.finish(v) for n, v in local.items() if self.keep(scope + n)})
         if carry is None:
             raise TypeError("an empty graph")
         return carry
 
     def _node(self, scope: str, node: Node, local: Store, carry: TorchTensor | None) -> None:
-        inputs = {role: self._resolve(ref, scope, local, carry) for role, ref in node.inputs.items()}
+        kept = node.op.kept if isinstance(node.op, TakesKept) else frozenset()
+        inputs = {}
+        for role, ref in node.inputs.items():
+            value = self._resolve(ref, scope, local, carry)
+            inputs[role] = value if role in kept or ref.kind == "public" else _wide(value)
         if self.cache is not None:
             for role, axis in node.op.cached.items():
                 inputs[role] = self._extend(f"{scope}{node.name}.{role}", inputs[role], axis)
@@ -91,10 +96,10 @@ class Run:
         if ref.kind == "public":
             return self.publics[ref.name]
         if ref.kind == "weight":
-            return _wide(self.weights[scope + ref.name if scope + ref.name in self.weights else ref.name])
+            return self.weights[scope + ref.name if scope + ref.name in self.weights else ref.name]
         if ref.name in local:
             return local[ref.name]
-        return _wide(self.store[ref.name])
+        return self.store[ref.name]
 
 
 def _wide(tensor: TorchTensor) -> TorchTensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from zkcore.graph.builder import Builder
 from zkcore.graph.tensor import Output, Specs
@@ -50,4 +50,15 @@ class Op(Protocol):
 
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
         """State the algebra. `outputs` holds the committed ones; name a virtual one by its role."""
+        ...
+
+
+@runtime_checkable
+class TakesKept(Protocol):
+    """An op whose forward pass takes some inputs in whatever integer type they are kept, where others get int64: a GPU
+    then need not make them wide, nor find out how narrow they are."""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Their roles."""
         ...

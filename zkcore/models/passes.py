@@ -11,7 +11,6 @@ import torch
 from zkcore.errors import UsageError
 from zkcore.graph.forward import Run, Store, integers, reals
 from zkcore.graph.model import ModelGraph
-from zkcore.graph.public import OneHot
 from zkcore.models.family import Architecture, ModelFamily, Ops, Sequence
 from zkcore.models.quantisation import Quantisation
 from zkcore.ops import exact
@@ -26,8 +25,7 @@ def publics(graph: ModelGraph, real: bool = False, device: torch.device = HOST) 
     """The graph's public tensors as a forward pass reads them: position axes flattened, unscaled if `real`."""
     out = {}
     for name, source in graph.publics.items():
-        entries = source.narrow() if isinstance(source, OneHot) else source.array()
-        values = torch.from_numpy(entries).to(device).long()
+        values = torch.from_numpy(source.array()).to(device)
         if real:
             values = values.double() * 2.0**-source.scale_bits
         if name in ("tokens", *BY_POSITION):

@@ -24,6 +24,7 @@ class Contract:
     spec: str
     name: str = "contract"
     cached: Mapping[str, int] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset({"w"})
 
     def describe(self) -> list[object]:
         return [self.name, self.spec]
@@ -109,6 +110,7 @@ class Embedding:
 
     name: str = "embedding"
     cached: Mapping[str, int] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset({"table"})
 
     def describe(self) -> list[object]:
         return [self.name]
@@ -117,9 +119,10 @@ class Embedding:
         return {"y": Output((*inputs["tokens"].shape[:2], inputs["table"].shape[1]))}
 
     def forward(self, inputs: Arrays) -> Arrays:
-        return {"y": inputs["table"][inputs["tokens"].argmax(-1)]}
+        return {"y": self.real(inputs)["y"].long()}
 
-    real = forward
+    def real(self, inputs: Arrays) -> Arrays:
+        return {"y": inputs["table"][inputs["tokens"].argmax(-1)]}
 
     def relations(self, build: Builder, inputs: Specs, outputs: Specs) -> None:
         build.einsum("y", "Iiv,vm->Iim", inputs["tokens"], inputs["table"])
