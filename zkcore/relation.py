@@ -101,9 +101,13 @@ class Relation:
     mask_letters: str = ""
     group: str = ""
 
-    def reads(self) -> list[tuple[str, str]]:
+    def reads(self) -> tuple[tuple[str, str], ...]:
         """(tensor, letters) in order."""
-        return [(n, a) for e in self.exprs for _, n, a in e.terms]
+        return self._reads
+
+    @cached_property
+    def _reads(self) -> tuple[tuple[str, str], ...]:
+        return tuple((n, a) for e in self.exprs for _, n, a in e.terms)
 
     def factors(self) -> tuple[list[str], str]:
         """Einsum only: each factor's letters, and the output's."""

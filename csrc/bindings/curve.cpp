@@ -190,7 +190,8 @@ PointsOut py_combine(const FixedBase& self, const py::bytes& numbers, bool in_te
 }
 
 // sums: [n, 24], points in XYZZ coordinates as cuda::sum_rows leaves them.
-PointsOut py_blind_rows(const py::array& sums, const py::bytes& blinds, const FixedBase& blinder) {
+PointsOut py_blind_rows(const py::array& sums, const py::bytes& blinds, const FixedBase& blinder,
+                        bool in_team) {
   constexpr py::ssize_t kLimbs = sizeof(Xyzz) / sizeof(uint64_t);
   const auto* data = static_cast<const Xyzz*>(limb_rows(sums, kLimbs, "sums"));
   const auto n = static_cast<size_t>(sums.shape(0));
@@ -199,7 +200,7 @@ PointsOut py_blind_rows(const py::array& sums, const py::bytes& blinds, const Fi
   if (blinder.bases() == 0) fail("blinder: has no base");
   return compute(new_points(n), [&](Affine* out) {
     std::vector<Xyzz> own(data, data + n);
-    blinder.add_blinds(own.data(), b.data(), n, out);
+    blinder.add_blinds(own.data(), b.data(), n, out, in_team);
   });
 }
 
@@ -240,7 +241,8 @@ void bind_curve(py::module_& m) {
   m.def("msm", &py_msm, py::arg("points"), py::arg("scalars"));
   m.def("commit_rows", &py_commit_rows, py::arg("generators"), py::arg("rows"), py::arg("blinds"),
         py::arg("blinder"));
-  m.def("blind_rows", &py_blind_rows, py::arg("sums"), py::arg("blinds"), py::arg("blinder"));
+  m.def("blind_rows", &py_blind_rows, py::arg("sums"), py::arg("blinds"), py::arg("blinder"),
+        py::arg("in_team") = false);
   m.def("group_doublings", &py_group_doublings);
   m.def("fold_points", &py_fold_points, py::arg("points"), py::arg("weights"));
   m.def("curve_counters", &py_curve_counters);

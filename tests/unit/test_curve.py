@@ -443,6 +443,24 @@ def test_blinding_sums_of_rows() -> None:
         _engine.blind_rows(sums[:2], data, FIXED.tables)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 6])
+def test_blinding_in_a_team(threads: int) -> None:
+    """Few rows are shared out among the team, many among all threads."""
+    rng = random.Random(threads)
+    try:
+        for count in (0, 1, 2, 7, 8, 9, 40, 127, 128, 150):
+            sums = np.zeros((count, 24), np.uint64)
+            sums[:, :12] = ARRAY[1]
+            sums[:, 12:18] = sums[:, 18:] = limbs(2**384 % Q, 6)
+            data = b"".join(rng.choice([0, 5, R - 1, rng.randrange(R)]).to_bytes(32, "little") for _ in range(count))
+            _engine.set_threads(1)
+            expected = _engine.blind_rows(sums, data, FIXED.tables)
+            _engine.set_threads(threads)
+            np.testing.assert_array_equal(_engine.blind_rows(sums, data, FIXED.tables, in_team=True), expected)
+    finally:
+        _engine.set_threads(0)
+
+
 def test_commit_rows_empty() -> None:
     blinder = engine.fixed_base(ARRAY[:1])
     assert engine.commit_rows(ARRAY, np.zeros((0, 5), np.int8), field_array([]), blinder).shape == (0, 12)

@@ -14,6 +14,7 @@ from zkcore.polynomial.point import (
     box,
     counting,
     eq,
+    eq_at_indices,
     index_point,
     join,
     less_than,
@@ -45,6 +46,13 @@ def test_eq(n: int) -> None:
         x, y = random_point(rng, n), random_point(rng, n)
         assert eq(x, y) == eq(y, x) == sum(a * b for a, b in zip(weights(x), weights(y), strict=True)) % MODULUS
         assert [eq(x, index_point(i, n)) for i in range(1 << n)] == weights(x)
+
+
+def test_eq_at_indices() -> None:
+    point = random_point(random.Random(2), 6)
+    at = eq_at_indices(point)
+    for k in range(7):
+        assert [at(i, k) for i in range(1 << k)] == [eq(index_point(i, k), point[:k]) for i in range(1 << k)]
 
 
 def test_eq_refuses_points_of_two_lengths() -> None:

@@ -7,11 +7,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 
 from zkcore.field import native
 from zkcore.field.kernels import MODULUS
 from zkcore.graph.public import Below, CausalTiles, OneHot, Ones
 from zkcore.graph.tensor import PublicTensor
+from zkcore.models import passes
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.eq_values import axis_values
 from zkcore.polynomial.point import Point, num_vars
@@ -57,3 +59,11 @@ def test_little_is_kept_of_a_long_sequence() -> None:
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 6 * 80 * tensor.shape[0]  # 80 bytes a number: four tables, and one in the making
+
+
+def test_a_one_hot_tensor_as_a_forward_pass_reads_it() -> None:
+    """Made where it is read, rows without a one among them."""
+    source = OneHot((2, -1, 0, 4, 4, 1), (3, 2), 5, 2)
+    made = passes._one_hot(source, passes.HOST)
+    assert made.dtype == torch.int64
+    np.testing.assert_array_equal(made.numpy(), source.array())

@@ -58,7 +58,7 @@ def blind_rows(sums: Any, blinds: Sequence[int], blinder: FixedBase) -> Any:
     """On the host, as `CudaFixedBase.combine`."""
     if not isinstance(blinder, CudaFixedBase):
         raise TypeError("blinder: expected what this engine's fixed_base returned")
-    return _engine.blind_rows(sums, _pack(blinds), blinder.host.tables)
+    return _engine.blind_rows(sums, _pack(blinds), blinder.host.tables, in_team=True)
 
 
 def _sum(k: CudaKernels, generators: Any, rows: Any, width: int, bits: int) -> Any:

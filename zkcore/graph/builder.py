@@ -282,7 +282,7 @@ class Builder:
 
     def _check_support(self, relation: Relation) -> None:
         """A read counts as inside the support if the relation has that mask, as its own or as a factor."""
-        factors = relation.reads() if relation.kind == "einsum" else []
+        factors = relation.reads() if relation.kind == "einsum" else ()
         for n, letters in relation.reads():
             if support := self.tensors[n].support:
                 want = (support[0], "".join(letters[k] for k in support[1]))

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zkcore.graph.builder import Builder
 from zkcore.graph.rules import Digit, Entry
@@ -24,6 +24,7 @@ class System:
     relations: tuple[Relation, ...]
     publics: Mapping[str, PublicTensor]
     digits: Mapping[str, Digit | Entry]
+    _sizes: dict[str, tuple[Relation, Mapping[str, int]]] = field(default_factory=dict, init=False, repr=False)
 
     def of_kind(self, kind: str) -> list[Tensor]:
         return [t for t in self.tensors.values() if t.kind == kind]
@@ -33,8 +34,13 @@ class System:
         size = self.sizes(relation)
         return tuple(size[x] for x in relation.spec)
 
-    def sizes(self, relation: Relation) -> dict[str, int]:
-        return {x: k for n, a in relation.reads() for x, k in zip(a, self.tensors[n].shape, strict=True)}
+    def sizes(self, relation: Relation) -> Mapping[str, int]:
+        """Of its axes, by letter. They are asked for again and again."""
+        known = self._sizes.get(relation.name)
+        if known is None or known[0] is not relation:
+            size = {x: k for n, a in relation.reads() for x, k in zip(a, self.tensors[n].shape, strict=True)}
+            known = self._sizes[relation.name] = relation, size
+        return known[1]
 
     def ternary(self, name: str) -> bool:
         """A weight whose entries are declared to be -1, 0 and 1; no column committed in mid-protocol is."""

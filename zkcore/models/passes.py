@@ -11,6 +11,7 @@ import torch
 from zkcore.errors import UsageError
 from zkcore.graph.forward import Run, Store, integers, reals
 from zkcore.graph.model import ModelGraph
+from zkcore.graph.public import OneHot
 from zkcore.models.family import Architecture, ModelFamily, Ops, Sequence
 from zkcore.models.quantisation import Quantisation
 from zkcore.ops import exact
@@ -25,7 +26,7 @@ def publics(graph: ModelGraph, real: bool = False, device: torch.device = HOST) 
     """The graph's public tensors as a forward pass reads them: position axes flattened, unscaled if `real`."""
     out = {}
     for name, source in graph.publics.items():
-        values = torch.from_numpy(source.array()).to(device)
+        values = _one_hot(source, device) if isinstance(source, OneHot) else torch.from_numpy(source.array()).to(device)
         if real:
             values = values.double() * 2.0**-source.scale_bits
         if name in ("tokens", *BY_POSITION):
@@ -34,6 +35,12 @@ def publics(graph: ModelGraph, real: bool = False, device: torch.device = HOST) 
             values = values.flatten(1, 2)
         out[name] = values
     return out
+
+
+def _one_hot(source: OneHot, device: torch.device) -> torch.Tensor:
+    """As `array`, made where it is read: of a vocabulary and a long prompt half a gigabyte."""
+    index = torch.tensor(source.index, device=device)
+    return (index[:, None] == torch.arange(source.width, device=device)).long().reshape(source.shape)
 
 
 def witness(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from zkcore.graph.builder import Builder
@@ -135,6 +136,7 @@ class Activate:
         build.lookup("table", self.table(), letters, [index[letters]], defines={"y": 1})
 
 
+@cache
 def function_table(activation: Activation, bits: int, fraction_in: int, fraction_out: int) -> Table:
     """Columns i, f(i), for all signed `bits`-bit i."""
     values = activation.table(bits, fraction_in, fraction_out)

@@ -29,11 +29,13 @@ def causal(q: TorchTensor, k: TorchTensor) -> TorchTensor:
 
 def tile_pairs(cells: TorchTensor, tile: int) -> TorchTensor:
     """[h, P, P] -> [h, pairs, tile, tile], pairs (I, J) with J <= I in row-major order."""
-    from torch import stack
-
     h, tiles = cells.shape[0], cells.shape[1] // tile
-    grid = cells.reshape(h, tiles, tile, tiles, tile)
-    return stack([grid[:, i, :, j] for i in range(tiles) for j in range(i + 1)], dim=1)
+    grid = cells.reshape(h, tiles, tile, tiles, tile).transpose(2, 3)
+    out, start = cells.new_empty((h, tiles * (tiles + 1) // 2, tile, tile)), 0
+    for i in range(tiles):
+        out[:, start : start + i + 1] = grid[:, i, : i + 1]
+        start += i + 1
+    return out
 
 
 def real_attention(inputs: Arrays, head_dim: int) -> Arrays:

@@ -6,7 +6,8 @@ row-major, each axis padded to a power of two: its point is the axes' points, on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 from math import prod
 
@@ -57,6 +58,20 @@ def eq(x: Sequence[int], y: Sequence[int]) -> int:
         factor = (b if a else 1 - b) if a in (0, 1) else 1 - a - b + 2 * a * b  # the bits of an index are cheap
         out = out * factor % MODULUS
     return out
+
+
+def eq_at_indices(point: Sequence[int]) -> Callable[[int, int], int]:
+    """(index, k) -> eq of the index's k bits with the point's first k coordinates. Indices that begin alike share the
+    products of what they begin with."""
+
+    @cache
+    def at(index: int, k: int) -> int:
+        if not k:
+            return 1
+        r = point[k - 1]
+        return at(index >> 1, k - 1) * (r if index & 1 else 1 - r) % MODULUS
+
+    return at
 
 
 def less_than(point: Sequence[int], size: int) -> int:

@@ -7,7 +7,7 @@ Committed padding is not trusted: a summed axis whose padding no factor keeps cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zkcore.claim import Claim, Place
@@ -29,7 +29,7 @@ class Plan:
     """Which axes are summed (`shared` of them are in the output too), and which need an indicator."""
 
     factors: list[str]
-    size: dict[str, int]
+    size: Mapping[str, int]
     summed: str
     shared: list[str]
     padded: list[str]

@@ -13,7 +13,7 @@ from zkcore.graph import arrays
 from zkcore.graph.arrays import Array
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.boxes import Box, boxes, whole
-from zkcore.polynomial.point import Point, eq, index_point, less_than, num_vars
+from zkcore.polynomial.point import Point, eq_at_indices, less_than, num_vars
 from zkcore.relation import Expr, Relation, Table
 from zkcore.subprotocols import fraction_tree
 from zkcore.subprotocols.fraction_tree import Leaf, Run
@@ -196,10 +196,10 @@ def prove_blocks(session: Session, guard: str, blocks: list[Block]) -> None:
 def _leaves(session: Session, guard: str, blocks: Sequence[Block], leaf: Leaf) -> None:
     """num and den at the leaf point are sums over the blocks; leaves outside all blocks are 0/1."""
     n, offset, placed = len(leaf.point), 0, []
+    weight_of = eq_at_indices(leaf.point)
     for b in blocks:
-        prefix = index_point(offset >> b.num_vars, n - b.num_vars)
         at = b.at(leaf.point[n - b.num_vars :])
-        placed.append((b, eq(prefix, leaf.point[: n - b.num_vars]), at))
+        placed.append((b, weight_of(offset >> b.num_vars, n - b.num_vars), at))
         offset += 1 << b.num_vars
     session.values([w for b, _, at in placed for w in b.wanted(at)])
     num: Terms = [(weight, b.numerator(at)) for b, weight, at in placed]

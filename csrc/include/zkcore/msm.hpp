@@ -23,8 +23,9 @@ class FixedBase {
   static constexpr size_t kTableSize = size_t{32} * 128;  // of one base
   // sum + scalar * bases[base]; counts the additions in `adds`.
   Xyzz accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64_t& adds) const;
-  // The end of a row commitment: sums[i] += blinds[i] * bases[0], in affine form in `out`.
-  void add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out) const;
+  // The end of a row commitment: sums[i] += blinds[i] * bases[0], in affine form in `out`. `in_team`: a few
+  // rows on cores that are kept awake for the next ones.
+  void add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out, bool in_team = false) const;
   // sum of scalars[i] * bases[i] for the first `count` bases. `in_team`: on several cores that are kept awake
   // for the next call, for callers that wait for nothing but this.
   Affine combine(const Fr* scalars, size_t count, bool in_team = false) const;

@@ -67,11 +67,23 @@ Xyzz FixedBase::accumulate(Xyzz sum, size_t base, const Limbs<4>& scalar, uint64
   return add_windows(sum, base, digits_of<kWindows>(scalar).data(), 0, kWindows, adds);
 }
 
-void FixedBase::add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out) const {
-  parallel_for(n, 16, [&](size_t begin, size_t end) {
+void FixedBase::add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out, bool in_team) const {
+  constexpr size_t kGrain = 16;
+  const auto some = [&](size_t begin, size_t end) {
     uint64_t adds = 0;
     for (size_t i = begin; i < end; ++i) sums[i] = accumulate(sums[i], 0, blinds[i].to_limbs(), adds);
     count_group_adds(adds);
+  };
+  if (in_team && n > 1 && n < kGrain * kTeamPieces) {
+    team_run([&](int piece) {
+      const auto k = static_cast<size_t>(piece);
+      some(n * k / kTeamPieces, n * (k + 1) / kTeamPieces);
+    });
+    to_affine(sums, out, n);
+    return;
+  }
+  parallel_for(n, kGrain, [&](size_t begin, size_t end) {
+    some(begin, end);
     to_affine(&sums[begin], out + begin, end - begin);
   });
 }
