@@ -8,7 +8,7 @@ Every claim is discharged exactly once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from zkcore.commitment.deferred import Pending
@@ -55,6 +55,8 @@ class Driver:
         self._stage(t, "commit")
         tensors = system.of_kind("committed")
         wanted = [Wanted(f"commit {x.name}", x.shape, partial(_array, witness, x.name)) for x in tensors]
+        if witness:
+            wanted = [replace(w, settled=witness.settled) for w in wanted]
         for k, (tensor, made) in enumerate(zip(tensors, self.scheme.commit_all(t, wanted), strict=True)):
             self.progress("commit", layer(tensor.name, layers), k, len(tensors))
             self._keep(tensor.name, made)

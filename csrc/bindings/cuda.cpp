@@ -185,6 +185,37 @@ void py_lookup_rows(const PyColumn& index, int64_t first, uint32_t size, Address
   cuda::lookup_rows(c, first, size, at<int64_t>(out), stream_at(stream));
 }
 
+void py_lookup_values(const PyColumn& index, int64_t first, const PyColumn& table, Address out,
+                      Address stream) {
+  const Column c = integers(index), t = integers(table);
+  if (t.size == 0 || t.size >> 32) fail("table: expected 1 to 2^32 - 1 rows");
+  const py::gil_scoped_release release;
+  cuda::lookup_values(c, first, t, at<void>(out), stream_at(stream));
+}
+
+using PySpread = std::tuple<int64_t, PyColumn, std::vector<int64_t>, std::vector<size_t>>;
+
+void py_affine(const std::vector<PySpread>& terms, int64_t constant, const std::vector<size_t>& real,
+               const std::vector<size_t>& shape, std::pair<int, int> digit, const PyColumn& out, Address lost,
+               Address stream) {
+  const size_t axes = shape.size();
+  if (axes > cuda::kMaxAxes || terms.size() > cuda::kMaxTerms) fail("affine: too many axes or terms");
+  if (real.size() != axes) fail("real: one size for each axis");
+  cuda::Affine64 form{{}, constant, real, shape, digit.first, digit.second};
+  for (const auto& [coefficient, c, strides, stored] : terms) {
+    if (strides.size() != axes || stored.size() != axes) fail("term: one stride and size for each axis");
+    form.terms.push_back({coefficient, integers(c), strides, stored});
+  }
+  const Column made = integers(out);
+  size_t size = 1;
+  for (const size_t n : shape) size *= n;
+  if (made.size != size) fail("out: wrong number of entries");
+  if (digit.first < 0 || digit.first > 62 || digit.second < 0 || digit.second > 62)
+    fail("digit: 0 to 62 bits");
+  const py::gil_scoped_release release;
+  cuda::affine(form, made.type, const_cast<void*>(made.data), at<int32_t>(lost), stream_at(stream));
+}
+
 void py_tally_rows(const PyColumn& index, const std::optional<PyColumn>& chosen, int64_t first, uint32_t size,
                    Address out, Address stream) {
   const Column c = integers(index);
@@ -436,6 +467,8 @@ void bind_cuda(py::module_& parent) {
   m.def("batch_inverse", &py_batch_inverse);
   m.def("scatter_add", &py_scatter_add);
   m.def("lookup_rows", &py_lookup_rows);
+  m.def("lookup_values", &py_lookup_values);
+  m.def("affine", &py_affine);
   m.def("tally_rows", &py_tally_rows);
   m.def("split_bytes", &py_split_bytes);
   m.def("join_products", &py_join_products);

@@ -7,10 +7,13 @@ import torch
 
 from tests.unit.same_proofs import KINDS as MODELS
 from tests.unit.same_proofs import small
+from tests.unit.test_guesses import prepared
 from zkcore.commitment import columns
 from zkcore.field import cuda, cuda_staging, devices, native
 from zkcore.field.room import TreePlan
+from zkcore.graph.guesses import Guesses
 from zkcore.models import passes
+from zkcore.subprotocols.logup_gkr import LogupGkr
 from zkcore.testing import same_bytes
 from zkcore.testing.small_models import SmallLlama
 
@@ -25,6 +28,16 @@ def test_the_same_bytes_as_on_the_cpu(kind: str) -> None:
     on_gpu = same_bytes.prove(devices.choose("cuda").kernels, system, given, argument)
     assert on_gpu == same_bytes.prove(native.load(), system, given, argument)
     same_bytes.verify(native.load(), system, on_gpu, argument)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_same_bytes_with_types_that_are_guessed(narrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the second layer from the first; or all too narrow, and made again."""
+    system, given = prepared(2)
+    if narrow:
+        monkeypatch.setattr(Guesses, "_guess", lambda self, extent, within: "int8")
+    on_gpu = same_bytes.prove(devices.choose("cuda").kernels, system, given, LogupGkr(), memory=1 << 30)
+    assert on_gpu == same_bytes.prove(native.load(), system, given, LogupGkr())
 
 
 @pytest.mark.parametrize(("kind", "vectors"), [("trees", True), ("folding", False)])

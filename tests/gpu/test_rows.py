@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.test_guesses import check
 from zkcore.field import cuda
 from zkcore.field.kernels import MODULUS
 from zkcore.field.native import NativeKernels
@@ -79,6 +80,22 @@ def test_table_rows_and_their_tally(device: cuda.CudaKernels, kind: str, size: i
     np.testing.assert_array_equal(
         here.host(here.tally(held, mask, first, size)), NUMPY.tally(index, chosen, first, size)
     )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_form_in_one_pass(device: cuda.CudaKernels, kind: str) -> None:
+    check(device.space, kind)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("entries", TYPES)
+def test_table_values(device: cuda.CudaKernels, kind: str, entries: str) -> None:
+    draw, info = np.random.default_rng(6), np.iinfo(entries)
+    table = draw.integers(info.min, info.max, 77, dtype=entries, endpoint=True)
+    index = draw.integers(-60, 60, (13, 1, 1001)).astype(kind)
+    here = device.space
+    made = here.look_up(here.own(table), here.own(index), -38)
+    np.testing.assert_array_equal(here.host(made), NUMPY.look_up(table, index, -38))
 
 
 def test_an_empty_lookup_counts_nothing(device: cuda.CudaKernels) -> None:

@@ -37,7 +37,6 @@ from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
 from zkcore.transcript.wire import MESSAGE, POINT_BYTES, TENSOR, Combination, Rows
 
-WORD = 4  # bytes
 AT_ONCE = 16  # folded tensors that are held at a time
 POINTS = 512  # column points of one sumcheck: each is two vectors as wide as a row
 
@@ -108,7 +107,7 @@ class Hyrax:
     def _commit_batch(self, t: Transcript, kernels: SumsRows, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
         """Integers are summed up together. The order of blinds and points on the wire is that of `commit`."""
         wire, own = t.wire(), t.kernels.space.own
-        insides = [narrow(own(w.make())) for w in wanted]
+        insides = wanted[0].settled(lambda: [narrow(own(w.make())) for w in wanted])
         layouts = [Layout(w.shape, self.log_width) for w in wanted]
         chosen = [i for i, w in enumerate(wanted) if not w.ternary and not arrays.is_field(insides[i])]
         bases = wire.generators.take(TENSOR, 1 << self.log_width)
@@ -214,9 +213,7 @@ class Hyrax:
     def _fold(self, k: Kernels, opening: Opening, row_point: Point) -> FieldArray:
         """[2^log_width, 4]: the rows combined at the claim's row point."""
         rows = opening.commitment.rows
-        inside = rows.known(k.space)
-        if inside.dtype.itemsize > WORD:  # what is kept narrow, a GPU's arrays, is not looked through again
-            inside = narrow(inside)
+        inside = narrow(rows.known(k.space))
         folded = opening.commitment.layout.fold(k, inside, row_point, rows.ternary)
         return arrays.pad_to(folded, (1 << self.log_width,))
 

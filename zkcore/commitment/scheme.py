@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from zkcore.claim import Place
 from zkcore.commitment.layout import Layout
@@ -15,6 +15,8 @@ from zkcore.transcript.wire import Rows
 
 if TYPE_CHECKING:
     from zkcore.commitment.deferred import Pending
+
+Settled: TypeAlias = Callable[[Callable[[], list[Array]]], list[Array]]
 
 
 @dataclass
@@ -38,12 +40,13 @@ class Opening:
 @dataclass(frozen=True)
 class Wanted:
     """A tensor that is to be committed. `make` runs on the prover; `ternary`: the entries are declared to be -1, 0
-    and 1."""
+    and 1. `settled`: for making several at once, what is guessed on the way is looked at once (Witness.settled)."""
 
     label: str
     shape: tuple[int, ...]
     make: Callable[[], Array]
     ternary: bool = False
+    settled: Settled = lambda make: make()
 
 
 class CommitmentScheme(Protocol):

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import zkcore._engine as _engine
 
 if TYPE_CHECKING:
+    import torch
+
     from zkcore.field.cuda import CudaKernels
+    from zkcore.field.space import Form
 
 
 class CudaPasses:
@@ -26,6 +29,23 @@ class CudaPasses:
     def table_rows(self, index: Any, first: int, size: int) -> Any:
         out = self._long(*index.shape)
         _engine.cuda.lookup_rows(self._k.column(index), first, size, out.data_ptr(), self._k.stream())
+        return out
+
+    def look_up(self, entries: Any, index: Any, first: int) -> Any:
+        out = self._k.torch.empty(index.shape, dtype=entries.dtype, device=self._k.device)
+        table = self._k.column(entries)
+        _engine.cuda.lookup_values(self._k.column(index), first, table, out.data_ptr(), self._k.stream())
+        return out
+
+    def affine(self, form: Form, kind: torch.dtype, doubt: Any) -> Any:
+        out = self._k.torch.empty(form.shape, dtype=kind, device=self._k.device)
+        terms = []
+        for coefficient, a in form.terms:
+            strides = [0 if n == 1 else s for n, s in zip(a.shape, a.stride(), strict=True)]
+            stored = [whole if n == 1 else n for n, whole in zip(a.shape, form.shape, strict=True)]
+            terms.append((coefficient, self._k.column(a), strides, stored))
+        made = self._k.column(out), doubt.data_ptr(), self._k.stream()
+        _engine.cuda.affine(terms, form.constant, form.real, form.shape, form.digit, *made)
         return out
 
     def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any:

@@ -41,7 +41,7 @@ def sum_rows(k: CudaKernels, generators: Any, tensors: Sequence[Any]) -> list[An
 
     held = [k.to_device(t) for t in tensors]
     groups: dict[tuple[str, int, int], list[int]] = {}
-    for i, (tensor, bits) in enumerate(zip(held, _bits(k, held), strict=True)):
+    for i, (tensor, bits) in enumerate(zip(held, _bits(held), strict=True)):
         groups.setdefault((str(tensor.dtype), int(tensor.shape[1]), bits), []).append(i)
     out: list[Any] = [None] * len(held)
     for (_, width, bits), members in groups.items():
@@ -68,8 +68,8 @@ def _sum(k: CudaKernels, generators: Any, rows: Any, width: int, bits: int) -> A
     return out
 
 
-def _bits(k: CudaKernels, tensors: Sequence[Any]) -> list[int]:
+def _bits(tensors: Sequence[Any]) -> list[int]:
     """b for each, least such that no magnitude exceeds 2^(b - 1)."""
-    nothing = k.torch.zeros(2, dtype=k.torch.int64, device=k.device)
-    extents = [k.torch.stack(k.torch.aminmax(t)).long() if t.numel() else nothing for t in tensors]
-    return [max(1, (max(-int(lo), int(hi), 1) - 1).bit_length() + 1) for lo, hi in k.to_host(k.torch.stack(extents))]
+    from zkcore.field.torch_space import extents
+
+    return [max(1, (max(-lo, hi, 1) - 1).bit_length() + 1) for lo, hi in extents(tensors)]

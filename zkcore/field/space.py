@@ -8,7 +8,8 @@ are numpy's; on a device they are torch tensors, of which the prover uses only w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,19 @@ AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 Shape = tuple[int, ...]
 EXACT_FLOAT, EXACT_INT = 1 << 53, 1 << 62  # sums below these are exact in float64, and in 64 bits with room
 NARROW = ("int8", "int16", "int32")
+
+
+@dataclass(frozen=True)
+class Form:
+    """`constant` on the real cells + sum of coefficient * array, over a domain of `shape`. Arrays have its axes: they
+    are repeated along those of one cell, and zero behind what they store. `digit`, a shift and a number of bits: of
+    that, (value >> shift) mod 2^bits; (0, 0): all of it."""
+
+    terms: tuple[tuple[int, Any], ...]
+    constant: int
+    real: Shape
+    shape: Shape
+    digit: tuple[int, int] = (0, 0)
 
 
 class Space(Protocol):
@@ -77,12 +91,29 @@ class Space(Protocol):
         """int64: index - first where that lies in [0, size), else 0."""
         ...
 
+    def look_up(self, entries: IntArray, index: IntArray, first: int) -> IntArray:
+        """entries[row], for the rows above."""
+        ...
+
     def tally(self, index: IntArray, chosen: NDArray[Any] | None, first: int, size: int) -> NDArray[Any]:
         """[size]: how often each of the table rows above occurs, where `chosen` is not 0."""
         ...
 
     def einsum(self, spec: str, arrays: Sequence[IntArray]) -> IntArray | None:
         """Exact, in 64-bit integers; None if a sum might leave 2^62."""
+        ...
+
+
+@runtime_checkable
+class Guessing(Protocol):
+    """A space that must be waited for whenever it answers: types are guessed, and many guesses looked at together."""
+
+    def affine(self, form: Form, kind: str) -> tuple[IntArray, NDArray[Any]]:
+        """Of type `kind`, and one number: not 0 if an entry or a partial sum did not fit."""
+        ...
+
+    def wrong(self, doubts: Sequence[NDArray[Any]]) -> list[bool]:
+        """Which of these numbers are not 0."""
         ...
 
 
@@ -136,6 +167,9 @@ class NumpySpace:
         row: NDArray[Any] = self.cast(index, "int64") - first
         return row * ((row >= 0) & (row < size))
 
+    def look_up(self, entries: IntArray, index: IntArray, first: int) -> IntArray:
+        return self.take(entries, self.table_rows(index, first, len(entries)))
+
     def tally(self, index: IntArray, chosen: NDArray[Any] | None, first: int, size: int) -> NDArray[Any]:
         rows = self.table_rows(index, first, size)
         return np.bincount(rows.reshape(-1) if chosen is None else rows[chosen != 0], minlength=size)
@@ -183,8 +217,9 @@ def is_ternary(array: NDArray[Any]) -> bool:
 
 
 def narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """Of the narrowest integer type that holds all entries; a field array as it is."""
-    if is_field(array):
+    """Of the narrowest integer type that holds all entries; what has another type than int64 already, as it is: a
+    device is not asked, and waited for, again."""
+    if array.dtype.itemsize < 8 or is_field(array):
         return array
     here = of(array)
     kind = narrowest(here.extent(array))

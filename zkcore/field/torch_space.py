@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from zkcore.field import byte_products
-from zkcore.field.space import EXACT_FLOAT, EXACT_INT, magnitude, sum_bound, widest
+from zkcore.field.space import EXACT_FLOAT, EXACT_INT, Form, magnitude, sum_bound, widest
 
 _KINDS = {k: getattr(torch, k) for k in ("int8", "int16", "int32", "int64", "uint64")}
+
+AT_MOST = 8  # terms of an affine sum, and axes, that are one pass
+DOUBTS = 1 << 10  # numbers that are made at once
 
 
 class TorchSpace:
@@ -69,6 +72,9 @@ class TorchSpace:
         row = index.long() - first
         return row * ((row >= 0) & (row < size))
 
+    def look_up(self, entries: Any, index: Any, first: int) -> Any:
+        return self.take(entries, self.table_rows(index, first, len(entries)))
+
     def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any:
         """What is not chosen falls into one more row, which is cut off."""
         rows = self.table_rows(index, first, size)
@@ -77,6 +83,23 @@ class TorchSpace:
 
     def einsum(self, spec: str, arrays: Sequence[Any]) -> Any:
         return exact_einsum(spec, arrays)
+
+    def affine(self, form: Form, kind: str) -> tuple[Any, Any]:
+        """Floats bound what a partial sum can be."""
+        total, (shift, bits) = self.zeros(form.shape, "int64"), form.digit
+        bound = torch.full((1,), float(abs(form.constant)), dtype=torch.float64, device=self.device)
+        if form.constant:
+            total[tuple(slice(0, n) for n in form.real)] += form.constant
+        for c, a in form.terms:
+            self.accumulate(total[tuple(slice(0, n if n > 1 else None) for n in a.shape)], c, a)
+            bound = bound + (abs(c) * a.double().abs().max() if a.numel() else 0)
+        if bits:
+            total = (total >> shift) & ((1 << bits) - 1)
+        made = self.cast(total, kind)
+        return made, (bound >= EXACT_INT) | (made != total).any()
+
+    def wrong(self, doubts: Sequence[Any]) -> list[bool]:
+        return [bool(d) for d in torch.cat(list(doubts)).tolist()]
 
 
 class Passes(Protocol):
@@ -88,7 +111,11 @@ class Passes(Protocol):
 
     def table_rows(self, index: Any, first: int, size: int) -> Any: ...
 
+    def look_up(self, entries: Any, index: Any, first: int) -> Any: ...
+
     def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any: ...
+
+    def affine(self, form: Form, kind: torch.dtype, doubt: Any) -> Any: ...
 
 
 class KernelSpace(TorchSpace):
@@ -97,6 +124,7 @@ class KernelSpace(TorchSpace):
     def __init__(self, device: torch.device, passes: Passes) -> None:
         super().__init__(device)
         self._passes = passes
+        self._doubts: list[Any] = []  # numbers that nothing has been written to
 
     def own(self, array: Any) -> Any:
         laid = np.ascontiguousarray(array) if isinstance(array, np.ndarray) else self.contiguous(array)
@@ -107,6 +135,17 @@ class KernelSpace(TorchSpace):
 
     def table_rows(self, index: Any, first: int, size: int) -> Any:
         return self._passes.table_rows(self.contiguous(index), first, size)
+
+    def look_up(self, entries: Any, index: Any, first: int) -> Any:
+        return self._passes.look_up(entries, self.contiguous(index), first)
+
+    def affine(self, form: Form, kind: str) -> tuple[Any, Any]:
+        if max(len(form.terms), len(form.shape)) > AT_MOST:
+            return super().affine(form, kind)
+        if not self._doubts:
+            self._doubts = list(torch.zeros(DOUBTS, 1, dtype=torch.int32, device=self.device))
+        doubt = self._doubts.pop()
+        return self._passes.affine(form, _KINDS[kind], doubt), doubt
 
     def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any:
         mask = None if chosen is None else self.contiguous(self.cast(chosen, "int8"))
@@ -129,11 +168,17 @@ def _signed_cat(join: Any, parts: Sequence[Any]) -> Any:
 # ---- exact products
 
 
+def extents(arrays: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """Of each, as `Space.extent`. A device is waited for once."""
+    if not arrays:
+        return []
+    nothing = torch.zeros(2, dtype=torch.int64, device=arrays[0].device)
+    ends = [torch.stack(torch.aminmax(a)).long() if a.numel() else nothing for a in arrays]
+    return [(lo, hi) for lo, hi in torch.stack(ends).tolist()]
+
+
 def _extent(array: Tensor) -> tuple[int, int]:
-    if not array.numel():
-        return 0, 0
-    lo, hi = torch.stack(torch.aminmax(array)).tolist()
-    return lo, hi
+    return extents([array])[0]
 
 
 def bound_of(array: Tensor) -> int:

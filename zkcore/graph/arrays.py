@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zkcore.field import space
 from zkcore.field.kernels import MODULUS, Kernels
+from zkcore.field.space import Form
 from zkcore.field.space import is_field as is_field
 from zkcore.relation import Expr
 
@@ -89,6 +90,17 @@ def affine(
     for (c, _, axes), a in zip(expr.terms, own, strict=True):
         kernels.space.accumulate(total[_stored(a, axes, letters)], c, spread(a, axes, letters))
     return total
+
+
+def form(
+    expr: Expr, arrays: Sequence[Array], letters: str, real: Sequence[int], shape: Sequence[int], digit: tuple[int, int]
+) -> Form | None:
+    """As `affine`, of what 64 bits hold. None: they do not."""
+    if any(is_field(a) for a in arrays) or any(abs(c) >= _SAFE for c in (expr.const, *(c for c, _, _ in expr.terms))):
+        return None
+    own = [(c, axes, _inside(a, axes, letters, shape)) for (c, _, axes), a in zip(expr.terms, arrays, strict=True)]
+    terms = tuple((c, spread(a, axes, letters)) for c, axes, a in own)
+    return Form(terms, expr.const, tuple(real), tuple(shape), digit)
 
 
 def _fits(expr: Expr, arrays: Sequence[Array]) -> bool:

@@ -37,7 +37,7 @@ class Run:
     method: Method = integers
     cache: Store | None = None
     keep: Callable[[str], bool] = lambda name: True
-    finish: Callable[[TorchTensor], TorchTensor] = lambda value: value
+    finish: Callable[[Store], Store] = lambda values: values
     store: Store = field(default_factory=dict)
     entered: Callable[[int, str], None] = lambda count, scope: None
 
@@ -59,7 +59,7 @@ class Run:
                 if last and scope == "" and last.name in local:
                     return local[last.name]
             carry = self._resolve(stage.out, scope, local, carry)
-            self.store.update({scope + n: self.finish(v) for n, v in local.items() if self.keep(scope + n)})
+            self.store.update(self.finish({scope + n: v for n, v in local.items() if self.keep(scope + n)}))
         if carry is None:
             raise TypeError("an empty graph")
         return carry

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import TypeVar, cast
 
 import numpy as np
 
 from zkcore.field.kernels import Kernels
-from zkcore.field.space import narrow
+from zkcore.field.space import Form, narrow, narrowest
 from zkcore.field.unmade import Given, Stacked, read, size
 from zkcore.graph import arrays, one_hot
 from zkcore.graph.arrays import Array
-from zkcore.graph.rules import Entry
+from zkcore.graph.guesses import Guesses
+from zkcore.graph.rules import Digit, Entry
 from zkcore.graph.system import System
 from zkcore.polynomial.boxes import Box, whole
 from zkcore.polynomial.point import padded
 from zkcore.relation import Expr, Relation, Table
 
+T = TypeVar("T")
 SMALL = 1 << 20  # bytes: what is smaller is always kept
 GIVEN = 3  # times the memory for virtual tensors: where nobody says how much of what is given may be kept
+SELECTORS = 1 << 28  # bytes of zeros and ones that are kept for the lookups that follow
 AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
@@ -44,7 +48,9 @@ class Witness:
         self._makers = {out: (r, k) for r in system.relations for k, out in enumerate(r.outs, 1)}
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
-        self._kinds = dict[str, str]()  # by name: the type of what was read once
+        self._guesses = Guesses(kernels.space)
+        self._making, self._unsettled = 0, list[str]()  # how deep in `settled`; what was derived there
+        self._selectors = dict[tuple[object, ...], Array]()  # by what they choose
         self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
         if given_room is None and memory is not None:
             given_room = GIVEN * memory
@@ -54,21 +60,39 @@ class Witness:
         if name in self._passing:  # the last to be read is the last to go
             self._passing[name] = self._passing.pop(name)
         if name not in self._arrays:
-            made = self._make(name)
-            made = self._tamper[name](made, self) if name in self._tamper else made
-            if self._memory is None:
-                self._arrays[name] = made
-            else:
-                self._keep(name, self._narrow(name, made), self._memory)
+            self.settled(lambda: self._read(name))
         return self._arrays[name]
 
-    def _narrow(self, name: str, array: Array) -> Array:
-        """What is derived again has the type that it had: a GPU is not asked for its extent, and waited for, again."""
-        if name not in self._kinds or arrays.is_field(array):
-            array = narrow(array)
-            self._kinds[name] = str(array.dtype).removeprefix("torch.")
-            return array
-        return self.kernels.space.cast(array, self._kinds[name])
+    def _read(self, name: str) -> None:
+        made = self._make(name)
+        if name in self._tamper:
+            wide = made if self._memory is None or arrays.is_field(made) else self.kernels.space.cast(made, "int64")
+            made = self._tamper[name](wide, self)
+        if self._memory is None:
+            self._arrays[name] = made
+        else:
+            self._keep(name, self._guesses.narrowed(name, made), self._memory)
+            if self._making:
+                self._unsettled.append(name)
+
+    def settled(self, make: Callable[[], T]) -> T:
+        """What `make` makes of these arrays. If a type was guessed too narrow, all is made again with wider ones:
+        nothing that follows may leave the prover before."""
+        while True:
+            self._making += 1
+            try:
+                made = make()
+            finally:
+                self._making -= 1
+            if self._making or not self._guesses.wrong():
+                break
+            for name in self._unsettled:
+                self._arrays.pop(name, None)
+                self._passing.pop(name, None)
+            self._unsettled.clear()
+        if not self._making:
+            self._unsettled.clear()
+        return made
 
     def _keep(self, name: str, array: Array, memory: int) -> None:
         """Make room for it first."""
@@ -86,6 +110,7 @@ class Witness:
         for name in self._passing:
             del self._arrays[name]
         self._passing.clear()
+        self._selectors.clear()
 
     def put(self, name: str, array: Array) -> None:
         """A column committed in mid-protocol."""
@@ -107,9 +132,7 @@ class Witness:
         if isinstance(digit, Entry):
             return self._derive(digit.relation, digit.column)
         if digit:
-            return self._digit(
-                self.affine(digit.expr, digit.letters, self.system.tensors[name].shape), digit.shift, digit.bits
-            )
+            return self._digit(name, digit)
         relation, column = self._makers[name]
         return self._derive(relation, column)
 
@@ -119,11 +142,20 @@ class Witness:
             return shape
         return tuple(array.shape)
 
-    def _digit(self, value: Array, shift: int, bits: int) -> Array:
-        if arrays.is_field(value):
-            objects = arrays.to_objects(self.kernels, value)
-            return arrays.from_objects(self.kernels, (objects >> shift) % (1 << bits))
-        return (value >> shift) & ((1 << bits) - 1)
+    def _digit(self, name: str, digit: Digit) -> Array:
+        shape, bits = self.system.tensors[name].shape, digit.bits
+
+        def measured() -> Array:
+            value = self.affine(digit.expr, digit.letters, shape)
+            if arrays.is_field(value):
+                objects = arrays.to_objects(self.kernels, value)
+                return arrays.from_objects(self.kernels, (objects >> digit.shift) % (1 << bits))
+            return (value >> digit.shift) & ((1 << bits) - 1)
+
+        if self._memory is None:
+            return measured()
+        form = self._form(digit.expr, digit.letters, shape, (digit.shift, bits))
+        return self._guesses.affine(name, form, measured, known=narrowest((0, (1 << bits) - 1)))
 
     def _derive(self, relation: Relation, column: int) -> Array:
         if relation.kind == "einsum":
@@ -131,12 +163,15 @@ class Witness:
                 return made
             return arrays.einsum(self.kernels, relation.spec, [self.array(n) for n, _ in relation.reads()])
         if relation.kind == "linear":
-            return self.affine(relation.exprs[0], relation.spec, self.system.domain(relation))
+            form = relation.exprs[0], relation.spec, self.system.domain(relation)
+            return self.affine(*form) if self._memory is None else self._typed(relation.outs[0], *form)
         if relation.table is None:
             raise TypeError(f"{relation.name} defines nothing")
-        chosen = self.chosen(relation)
-        values = self.kernels.space.take(self.entries(relation.table, column), self.rows(relation))
-        return values if chosen is None else values * chosen
+        (index, table), chosen = self._index(relation), self.chosen(relation)
+        values = self.kernels.space.look_up(self.entries(table, column), index, table.first)
+        if chosen is not None:
+            values *= chosen
+        return values
 
     def _chosen_rows(self, relation: Relation) -> Array | None:
         """A product with a public one-hot tensor that only chooses along an axis needs no sums. None: it is another."""
@@ -157,22 +192,56 @@ class Witness:
         """A table's column, where the kernels are."""
         key = table.name, column
         if key not in self._tables:
-            self._tables[key] = self.kernels.space.own(table.columns[column])
+            own = table.columns[column]
+            self._tables[key] = self.kernels.space.own(own if self._memory is None else narrow(own))
         return self._tables[key]
 
     def affine(self, expr: Expr, letters: str, shape: Sequence[int] | None = None) -> Array:
         """An affine expression over a domain of `shape`, the padded one if there is none given."""
-        size = {x: k for _, n, a in expr.terms for x, k in zip(a, self.system.tensors[n].shape, strict=True)}
-        inputs, real = [self.array(n) for _, n, _ in expr.terms], [size[x] for x in letters]
+        inputs, real = self._inputs(expr, letters)
         return arrays.affine(self.kernels, expr, inputs, letters, real, padded(real) if shape is None else shape)
+
+    def _inputs(self, expr: Expr, letters: str) -> tuple[list[Array], list[int]]:
+        """And the real domain."""
+        cells = {x: k for _, n, a in expr.terms for x, k in zip(a, self.system.tensors[n].shape, strict=True)}
+        return [self.array(n) for _, n, _ in expr.terms], [cells[x] for x in letters]
+
+    def _form(self, expr: Expr, letters: str, shape: Sequence[int], digit: tuple[int, int] = (0, 0)) -> Form | None:
+        """For a device; None where all is as wide as it is made."""
+        if self._guesses.certain or self._memory is None:
+            return None
+        inputs, real = self._inputs(expr, letters)
+        return arrays.form(expr, inputs, letters, real, shape, digit)
+
+    def _typed(
+        self, name: str, expr: Expr, letters: str, shape: Sequence[int], within: tuple[int, int] | None = None
+    ) -> Array:
+        """As `affine`; of a narrower type where it is known."""
+        form = self._form(expr, letters, shape)
+        return self._guesses.affine(name, form, lambda: self.affine(expr, letters, shape), within)
+
+    def looked_up(self, relation: Relation, column: int, shape: Sequence[int]) -> Array:
+        """A lookup's column over a domain of `shape`, of a narrow type; not to be written to."""
+        if relation.table is None:
+            raise TypeError(f"{relation.name} is no lookup")
+        expr, name = relation.exprs[column], f"{relation.name} {column}"
+        held = self._itself(expr, relation.spec, shape)
+        if held is not None:
+            return self._guesses.narrowed(name, held)
+        return self._typed(name, expr, relation.spec, shape, relation.table.ranges[column])
 
     def column(self, expr: Expr, letters: str, shape: Sequence[int]) -> Array:
         """As `affine`, but perhaps a tensor itself, of any integer type: not to be written to."""
+        held = self._itself(expr, letters, shape)
+        return self.affine(expr, letters, shape) if held is None else held
+
+    def _itself(self, expr: Expr, letters: str, shape: Sequence[int]) -> Array | None:
+        """The tensor that an expression is."""
         if not expr.const and len(expr.terms) == 1:
             [(coefficient, name, axes)] = expr.terms
             if coefficient == 1 and axes == letters and arrays.shape_of(self.array(name)) == tuple(shape):
                 return self.array(name)
-        return self.affine(expr, letters, shape)
+        return None
 
     def chosen(self, relation: Relation) -> Array | None:
         """[real domain] 1 inside a lookup's mask; None if it has none."""
@@ -182,18 +251,28 @@ class Witness:
         return self.kernels.space.broadcast(laid, self.system.domain(relation))
 
     def selector(self, relation: Relation, box: Box | None = None) -> Array:
-        """[box.size] 1 at the cells of a box that a lookup speaks about: real, and inside its mask."""
-        box, chosen = box or whole(self.system.domain(relation)), self.chosen(relation)
-        out = self.indicator(box)
-        if chosen is not None:
-            out[_real(box)] = chosen[box.slices]
-        return out
+        """[box.size] 1 at the cells of a box that a lookup speaks about: real, and inside its mask. Not to be written
+        to: lookups share it."""
+        box = box or whole(self.system.domain(relation))
+        if relation.mask is None:
+            return self.indicator(box)
+        key = box, relation.mask, relation.mask_letters, relation.spec
+        return self._ones(key, box, lambda: cast(Array, self.chosen(relation))[box.slices])
 
     def indicator(self, box: Box) -> Array:
-        """[box.size] int8: 1 at the real cells."""
-        out = self.kernels.space.zeros(box.size, "int8")
-        out[_real(box)] = 1
-        return out
+        """[box.size] int8: 1 at the real cells. Not to be written to."""
+        return self._ones((box.size, box.real), box, lambda: 1)
+
+    def _ones(self, key: tuple[object, ...], box: Box, inside: Callable[[], Array | int]) -> Array:
+        """int8, 0 outside the real cells. The last to be asked for are kept."""
+        made = self._selectors.pop(key, None)
+        if made is None:
+            made = self.kernels.space.zeros(box.size, "int8")
+            made[tuple(slice(0, n) for n in box.real)] = inside()
+        self._selectors[key] = made
+        while sum(map(size, self._selectors.values())) > SELECTORS:
+            del self._selectors[next(iter(self._selectors))]
+        return made
 
     def rows(self, relation: Relation) -> Array:
         """[real domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will suit
@@ -209,15 +288,14 @@ class Witness:
     def _index(self, relation: Relation) -> tuple[Array, Table]:
         if relation.table is None:
             raise TypeError(f"{relation.name} is no lookup")
-        index = self.column(relation.exprs[0], relation.spec, self.system.domain(relation))
+        domain = self.system.domain(relation)
+        if self._guesses.certain:
+            index = self.column(relation.exprs[0], relation.spec, domain)
+        else:
+            index = self.looked_up(relation, 0, domain)
         if arrays.is_field(index):
             outside = relation.table.first - 1
             wide = [int(v) for v in arrays.to_objects(self.kernels, index).flat]
             objects = [v if abs(v) < 1 << 60 else outside for v in wide]
             index = self.kernels.space.own(np.array(objects, dtype=np.int64).reshape(arrays.shape_of(index)))
         return index, relation.table
-
-
-def _real(box: Box) -> tuple[slice, ...]:
-    """A box's real cells, counted from its corner."""
-    return tuple(slice(0, s.stop - s.start) for s in box.slices)

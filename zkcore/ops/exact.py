@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from zkcore.errors import RangeError
-from zkcore.field.space import EXACT_INT
+from zkcore.field.space import EXACT_INT, narrowest
 from zkcore.field.torch_space import bound_of as magnitude
-from zkcore.field.torch_space import exact_einsum, exact_product
+from zkcore.field.torch_space import exact_einsum, exact_product, extents
 from zkcore.relation import Table
 
 
@@ -25,7 +26,7 @@ def fit(x: Tensor, bits: int, what: str, fix: str) -> Tensor:
     """x, if it is a signed `bits`-bit integer everywhere."""
     if x.numel() == 0:
         return x
-    lo, hi = int(x.min()), int(x.max())
+    [(lo, hi)] = extents([x])
     if lo < -(1 << bits - 1) or hi >= 1 << bits - 1:
         worst = lo if -lo > hi else hi
         raise RangeError(f"{what}: {worst} does not fit {bits} bits; {fix}")
@@ -53,13 +54,10 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
     return made
 
 
-def narrow(x: Tensor) -> Tensor:
-    """Of the narrowest integer type that holds all entries."""
-    lo, hi = (int(x.min()), int(x.max())) if x.numel() else (0, 0)
-    for kind in (torch.int8, torch.int16, torch.int32):
-        if torch.iinfo(kind).min <= lo and hi <= torch.iinfo(kind).max:
-            return x.to(kind)
-    return x
+def narrow(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each of the narrowest integer type that holds all its entries."""
+    found = extents(list(tensors.values()))
+    return {n: x.to(getattr(torch, narrowest(e))) for (n, x), e in zip(tensors.items(), found, strict=True)}
 
 
 def sum_of_squares(x: Tensor, factor: int) -> Tensor:

@@ -42,6 +42,11 @@ class Box:
         return tuple(slice(a, min(b, n)) for a, b, n in zip(self.start, self.end, self.shape, strict=True))
 
     @property
+    def real(self) -> tuple[int, ...]:
+        """The real cells of each axis, counted from its corner."""
+        return tuple(s.stop - s.start for s in self.slices)
+
+    @property
     def full(self) -> bool:
         """Are all its cells real?"""
         return all(b <= n for b, n in zip(self.end, self.shape, strict=True))

@@ -73,7 +73,7 @@ def run(session: Session, steps: Sequence[Step]) -> list[Reduced]:
     powers = _powers(session, steps)
     claims = [(p, c.value) for own, s in zip(powers, steps, strict=True) for p, c in zip(own, s.claims, strict=True)]
     n, degree = max(s.variables for s in steps), max(s.degree for s in steps)
-    made = [s.proving(own) for s, own in zip(steps, powers, strict=True)] if session.t.proving else []
+    made = session.data().settled(lambda: _proving(steps, powers)) if session.t.proving else []
     parts = _parts(made, steps, powers) if made else []
     point, final = session.sumcheck(weighted(claims), n, degree, SideBySide(parts, degree) if parts else None)
     ends = _ends(session, steps, parts, final)
@@ -93,6 +93,10 @@ def _powers(session: Session, steps: Sequence[Step]) -> list[list[int]]:
         gamma = session.t.challenge("claims")
     left = iter(univariate.powers(gamma, count))
     return [[next(left) for _ in s.claims] for s in steps]
+
+
+def _proving(steps: Sequence[Step], powers: Sequence[Sequence[int]]) -> list[Proving]:
+    return [s.proving(own) for s, own in zip(steps, powers, strict=True)]
 
 
 def _parts(made: Sequence[Proving], steps: Sequence[Step], powers: Sequence[Sequence[int]]) -> list[Claimed]:

@@ -86,8 +86,8 @@ def table_block(
         held = [(w, session.data().array(n)) for w, n in numerators]
         one_small = len(held) == 1 and held[0][0] == -1 and not arrays.is_field(held[0][1])
         total = -held[0][1] if one_small else session.kernels.combine(held, 0, table.size)
-        parts = [(c.power(k + 1), session.entries(table, k)) for k in columns]
-        return _run(session, box, total, c.constant(table), parts)
+        parts = [(c.power(k + 1), space.narrow(session.entries(table, k))) for k in columns]
+        return _run(session, box, space.narrow(total), c.constant(table), parts)
 
     def numerator(at: At) -> Number:
         values = session.values([(n, (at["z"],)) for _, n in numerators])
@@ -127,8 +127,8 @@ def index_blocks(
 class _Columns:
     """A relation's columns, made once for all its boxes and held until the last of them is cut."""
 
-    def __init__(self, session: Session, relation: Relation, exprs: Sequence[Expr], cuts: Sequence[Box]) -> None:
-        self._session, self._relation, self._exprs, self._left = session, relation, exprs, len(cuts)
+    def __init__(self, session: Session, relation: Relation, count: int, cuts: Sequence[Box]) -> None:
+        self._session, self._relation, self._count, self._cuts = session, relation, count, len(cuts)
         self._cover = tuple(max(ends) for ends in zip(*(b.end for b in cuts), strict=True))
         self._made: list[Array] | None = None
 
@@ -136,8 +136,8 @@ class _Columns:
         """[*box.size] each."""
         data = self._session.data()
         if self._made is None:
-            letters = self._relation.spec
-            self._made = [space.narrow(data.column(e, letters, self._cover)) for e in self._exprs]
+            self._made = [data.looked_up(self._relation, k, self._cover) for k in range(self._count)]
+            self._left = self._cuts
         within = tuple(slice(a, b) for a, b in zip(box.start, box.end, strict=True))
         out = [column[within] for column in self._made]
         self._left -= 1
@@ -155,7 +155,7 @@ def _relation_blocks(
     numerator_at: Callable[[At], Number],
 ) -> list[Block]:
     table, cuts = table_of(relation), boxes(session.system.domain(relation))
-    columns = _Columns(session, relation, exprs, cuts)
+    columns = _Columns(session, relation, len(exprs), cuts)
 
     def run(box: Box) -> Run:
         parts = [(c.power(k), column) for k, column in enumerate(columns.cut(box), 1)]
@@ -177,7 +177,7 @@ def _run(session: Session, box: Box, numerator: Column, constant: int, parts: Se
     size = 1 << box.num_vars
 
     def fit(column: Column) -> Column:
-        return arrays.pad_to(space.narrow(space.flat(column)), (size,))
+        return arrays.pad_to(space.flat(column), (size,))
 
     terms = [(w, fit(p)) for w, p in parts]
     if box.full:
@@ -189,7 +189,7 @@ def prove_blocks(session: Session, guard: str, blocks: list[Block]) -> None:
     """Largest blocks first, so that each is aligned: its point is a suffix of the leaf point."""
     blocks = sorted(blocks, key=lambda b: -b.num_vars)
     total = num_vars(sum(1 << b.num_vars for b in blocks))
-    leaf = fraction_tree.prove(session, guard, total, lambda: [b.run() for b in blocks])
+    leaf = fraction_tree.prove(session, guard, total, lambda: session.data().settled(lambda: [b.run() for b in blocks]))
     _leaves(session, guard, blocks, leaf)
 
 

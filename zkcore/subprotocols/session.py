@@ -62,7 +62,7 @@ class Session:
         """A column committed in mid-protocol; claims may refer to it from now on."""
 
         def kept() -> Array:
-            self.data().put(name, make())
+            self.data().put(name, self.data().settled(make))
             return self.data().array(name)
 
         self._committer(name, shape, kept)
@@ -80,7 +80,7 @@ class Session:
             if known:
                 numbers = dict(zip(wanted, known(), strict=True))
                 return [numbers[w] for w in fresh]
-            return [self.evaluate(*w) for w in fresh]
+            return self.data().settled(lambda: [self.evaluate(*w) for w in fresh])
 
         sent = self.t.message("evaluations", len(fresh), make if self.t.proving else nothing)
         for (name, place), value in zip(fresh, sent, strict=True):

@@ -115,6 +115,32 @@ size_t multiply_chains(const Fr* values, size_t n, int rounds, Fr* out, Stream s
 // out[i] = index[i] - first if that is a row of a table of `size` rows, else 0.
 void lookup_rows(const Column& index, int64_t first, uint32_t size, int64_t* out, Stream stream);
 
+// out[i] = table[row of index[i]], of the table's type.
+void lookup_values(const Column& index, int64_t first, const Column& table, void* out, Stream stream);
+
+// An integer array over a domain: `strides` in entries, by axis, 0 where it is repeated; it is zero from
+// `stored` on.
+struct Spread {
+  int64_t coefficient;
+  Column column;
+  std::vector<int64_t> strides;
+  std::vector<size_t> stored;
+};
+
+// An affine sum over a domain of `shape`; the constant lives on the real cells. With `bits` its digits
+// (sum >> shift) mod 2^bits are meant.
+struct Affine64 {
+  std::vector<Spread> terms;
+  int64_t constant;
+  std::vector<size_t> real, shape;
+  int shift, bits;
+};
+constexpr size_t kMaxTerms = 8, kMaxAxes = 8;
+
+// Row-major, as integers of type `kind`. *lost becomes 1 if a partial sum leaves +-2^62, or a value that
+// type; else it stays.
+void affine(const Affine64& form, ColumnType kind, void* out, int32_t* lost, Stream stream);
+
 // out[row]: how many of these are `row`, of those where `chosen` is not 0 (null: of all).
 void tally_rows(const Column& index, const int8_t* chosen, int64_t first, uint32_t size, int64_t* out,
                 Stream stream);

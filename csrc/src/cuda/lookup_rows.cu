@@ -18,6 +18,12 @@ __global__ void __launch_bounds__(kBlock)
   for (size_t i = thread_index(); i < n; i += thread_count()) out[i] = row_of(index[i], first, size);
 }
 
+template <class T, class V>
+__global__ void __launch_bounds__(kBlock)
+    values_kernel(const T* index, size_t n, int64_t first, uint32_t size, const V* table, V* out) {
+  for (size_t i = thread_index(); i < n; i += thread_count()) out[i] = table[row_of(index[i], first, size)];
+}
+
 // ---- counting: a block counts a slice of the table in shared memory; slices are the grid's second axis
 
 constexpr unsigned kTallyBlock = 1024;
@@ -59,6 +65,18 @@ void lookup_rows(const Column& index, int64_t first, uint32_t size, int64_t* out
   visit_integers(index, [&](auto* data) {
     using T = std::decay_t<decltype(*data)>;
     launch(rows_kernel<T>, looping(rows_kernel<T>, index.size), stream, data, index.size, first, size, out);
+  });
+}
+
+void lookup_values(const Column& index, int64_t first, const Column& table, void* out, Stream stream) {
+  const auto size = static_cast<uint32_t>(table.size);
+  visit_integers(index, [&](auto* data) {
+    visit_integers(table, [&](auto* values) {
+      using T = std::decay_t<decltype(*data)>;
+      using V = std::decay_t<decltype(*values)>;
+      launch(values_kernel<T, V>, looping(values_kernel<T, V>, index.size), stream, data, index.size, first,
+             size, values, static_cast<V*>(out));
+    });
   });
 }
 
