@@ -10,7 +10,7 @@ is made again with wider types. A host is asked at once: there nothing is guesse
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from zkcore.field import space
 from zkcore.field.space import NARROW, Form, Guessing, Space
@@ -18,6 +18,7 @@ from zkcore.graph.arrays import Array
 
 _LAYER = re.compile(r"^layers\.\d+\.")
 KINDS = (*NARROW, "int64")
+MARGIN = 8  # times as large as its like in the layer that was measured may an array be
 
 
 class Guesses:
@@ -67,25 +68,26 @@ class Guesses:
         return self._here.cast(array, space.narrowest(extent))
 
     def _guess(self, extent: tuple[int, int], within: tuple[int, int] | None) -> str:
-        """For what is alike: within the same bounds, if there are any that hold, or up to twice as large."""
+        """For what is alike: within the same bounds, if there are any that hold, or somewhat larger."""
         lo, hi = extent
         if self.certain:
             return space.narrowest(extent)
         if within and within[0] <= lo and hi <= within[1]:
             return space.narrowest(within)
-        return space.narrowest((2 * lo, 2 * hi))
+        return space.narrowest((MARGIN * lo, MARGIN * hi))
 
-    def wrong(self) -> bool:
-        """Was a guess too narrow, since this was last asked? If so, the next one is wider."""
+    def wrong(self, names: Sequence[str]) -> set[str] | None:
+        """None if no guess was too narrow since this was last asked. Else those of these names about which one was;
+        their next guess is wider."""
         if not self._doubts or not self._device:
-            return False
-        names, doubts = zip(*self._doubts, strict=True)
+            return None
+        doubted, doubts = zip(*self._doubts, strict=True)
         self._doubts = []
-        failed = {n for n, bad in zip(names, self._device.wrong(doubts), strict=True) if bad}
+        failed = {n for n, bad in zip(doubted, self._device.wrong(doubts), strict=True) if bad}
         for name in failed:
             at = KINDS.index(self._kinds.get(name, KINDS[-1]))
             if at + 1 == len(KINDS):
                 self._unfit.add(name)
             else:
                 self._kinds[name] = KINDS[at + 1]
-        return bool(failed)
+        return {n for n in names if _LAYER.sub("", n) in failed} if failed else None

@@ -84,15 +84,31 @@ class Witness:
                 made = make()
             finally:
                 self._making -= 1
-            if self._making or not self._guesses.wrong():
-                break
-            for name in self._unsettled:
+            if self._making:
+                return made
+            wrong, derived = self._guesses.wrong(self._unsettled), list(dict.fromkeys(self._unsettled))
+            self._unsettled.clear()
+            if wrong is None:
+                return made
+            self._forget(wrong, derived)
+
+    def _forget(self, wrong: set[str], derived: Sequence[str]) -> None:
+        """These, and what was derived from them. `derived`: each after what it was derived from."""
+        for name in derived:
+            if name in wrong or name in self._tamper or wrong & self._sources(name):  # a lie may depend on anything
+                wrong.add(name)
                 self._arrays.pop(name, None)
                 self._passing.pop(name, None)
-            self._unsettled.clear()
-        if not self._making:
-            self._unsettled.clear()
-        return made
+
+    def _sources(self, name: str) -> set[str]:
+        """What a tensor is derived from."""
+        digit = self.system.digits.get(name)
+        if name in self._given or name in self.system.publics:
+            return set()
+        if isinstance(digit, Digit):
+            return {n for _, n, _ in digit.expr.terms}
+        relation = digit.relation if digit else self._makers[name][0]
+        return {n for n, _ in relation.reads()}
 
     def _keep(self, name: str, array: Array, memory: int) -> None:
         """Make room for it first."""
