@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -182,7 +183,12 @@ def _extent(array: Tensor) -> tuple[int, int]:
 
 
 def bound_of(array: Tensor) -> int:
-    return magnitude(_extent(array))
+    return bounds([array])[0]
+
+
+def bounds(arrays: Sequence[Tensor]) -> list[int]:
+    """What no entry's magnitude exceeds, and one reaches."""
+    return [magnitude(e) for e in extents(arrays)]
 
 
 def exact_einsum(spec: str, arrays: Sequence[Tensor]) -> Tensor | None:
@@ -215,7 +221,8 @@ def _product(f: str, a: Tensor, g: str, b: Tensor | None, out: str) -> Tensor | 
     spec, most = f"{f},{g}->{out}", (widest(a), widest(b))
     bound = sum_bound(spec, [a.shape, b.shape], most)
     if bound >= EXACT_FLOAT:
-        most = bound_of(a), bound_of(b)
+        of_a, of_b = bounds([a, b])
+        most = of_a, of_b
         bound = sum_bound(spec, [a.shape, b.shape], most)
     if bound < EXACT_FLOAT:
         return torch.einsum(spec, a.double(), b.double()).long()  # exact as it is
@@ -267,11 +274,13 @@ def _entrywise(f: str, a: Tensor, g: str, b: Tensor, out: str) -> Tensor | None:
 
 def exact_product(a: Tensor, b: Tensor) -> Tensor | None:
     """a * b, broadcast; int64. The largest product may be far below the product of the largest."""
-    if widest(a) * widest(b) >= EXACT_INT and bound_of(a) * bound_of(b) >= EXACT_INT:
+    if widest(a) * widest(b) > EXACT_INT and prod(bounds([a, b])) > EXACT_INT:
         most = (a.double() * b.double()).abs().max()
         if float(most) >= float(EXACT_INT >> 1):
             return None
-    return torch.mul(a.long(), b.long())
+    if torch.int64 not in (a.dtype, b.dtype):  # one of them is made wide by itself: the smaller one
+        a, b = (a.long(), b) if a.numel() < b.numel() else (a, b.long())
+    return torch.mul(a, b)
 
 
 def _spread(letters: str, a: Tensor, out: str) -> Tensor:

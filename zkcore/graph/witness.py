@@ -23,7 +23,7 @@ from zkcore.relation import Expr, Relation, Table
 T = TypeVar("T")
 SMALL = 1 << 20  # bytes: what is smaller is always kept
 GIVEN = 3  # times the memory for virtual tensors: where nobody says how much of what is given may be kept
-SELECTORS = 1 << 28  # bytes of zeros and ones that are kept for the lookups that follow
+SELECTORS = 1 << 24, 1 << 28  # bytes of zeros and ones that are kept for the lookups that follow: of a host, a device
 AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
@@ -286,7 +286,8 @@ class Witness:
             made = self.kernels.space.zeros(box.size, "int8")
             made[tuple(slice(0, n) for n in box.real)] = inside()
         self._selectors[key] = made
-        while sum(map(size, self._selectors.values())) > SELECTORS:
+        room = SELECTORS[0 if self._guesses.certain else 1]
+        while sum(map(size, self._selectors.values())) > room:
             del self._selectors[next(iter(self._selectors))]
         return made
 
