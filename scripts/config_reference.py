@@ -32,7 +32,7 @@ def _section(model: type[BaseModel], path: str) -> Iterator[str]:
     """A heading, what the class says of its keys, a table, and the sections within."""
     schema, inner = model.model_json_schema(), list[tuple[type[BaseModel], str]]()
     yield f"## {path or 'Top level'}\n" if not path else f"## `{path}`\n"
-    if path and (text := inspect.getdoc(model)):
+    if text := inspect.getdoc(model):
         yield text + "\n"
     yield "| key | default | values |"
     yield "|---|---|---|"

@@ -13,7 +13,7 @@ from zkcore.config import Config
 from zkcore.config import load as load_config
 from zkcore.errors import UsageError
 from zkcore.report.counted import Counted, worked
-from zkcore.report.progress import QuietReporter, Reporter, StageTime, peak_memory
+from zkcore.report.progress import QuietReporter, Reporter, StageTime
 from zkcore.results import Accepted, CommitResult, EstimateResult, ProveResult, SettleResult
 from zkcore.statement import COMPLETE, DEFERRED, digest
 
@@ -120,7 +120,7 @@ def prove(
     sections = [("header", made.header_bytes), *((name, w["bytes"]) for name, w in made.work.items())]
     text, count = codec.decode(sequence.generated), len(sequence.generated)
     hiding = owner.public.setup.parts.config.zero_knowledge
-    return ProveResult(prompt, text, count, len(made.data), stages, sections, hiding, peak_memory(), expected)
+    return ProveResult(prompt, text, count, len(made.data), stages, sections, hiding, memory.peak(), expected)
 
 
 def verify(

@@ -186,7 +186,7 @@ def _certificate(
     channel = ProverChannel(hedge(secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.ranges(), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
-    given_room = footprint.given_room(system, tools.kernels, tools.memory)
+    given_room = footprint.given_room(system, tools.kernels, tools.memory, 1 << setup.parts.scheme.log_width)
     witness = Witness(system, tools.kernels, weights, memory=tools.memory, given_room=given_room)
     setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, witness)
     return bytes(channel.proof)

@@ -132,8 +132,10 @@ class CalibrationConfig(Strict):
 
 
 class Config(Strict):
-    """device: where proofs are made. memory_limit: GiB of a GPU's memory that a prover takes, null for all; the less,
-    the more is computed twice. On a CPU, a tenth of it is for derived tensors, and nothing else is bounded."""
+    """device: where proofs are made. memory_limit: GiB of memory that a prover takes at most, null for all; the less,
+    the more is computed twice, and what cannot be kept is refused at the start. On a GPU: of the device, whatever the
+    host holds besides. On a CPU: of this process's resident memory, the model and all else included. Calibration, which
+    holds the model as floats, and text generation are not bounded."""
 
     version: int = Field(default=1, ge=1, le=1)
     plugins: tuple[str, ...] = ()

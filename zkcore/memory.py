@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -58,6 +61,21 @@ def exhausted(error: Exception) -> str | None:
     if by_torch or (isinstance(error, RuntimeError) and any(said in text for said in _SAID)):
         return "the GPU's memory" if "cuda" in text else "memory"
     return None
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now; where nobody says, the most it has held."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return peak()
+
+
+def peak() -> int:
+    """Bytes that this process has held at most."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _first_line(error: Exception) -> str:

@@ -105,7 +105,7 @@ def prove(
     system = setup.expand(graph)
     opening = DEFERRED if defer else COMPLETE
     statement = owner.public.answer(sequence, system, nonce, opening)
-    given_room = footprint.given_room(system, tools.kernels, tools.memory)
+    given_room = footprint.given_room(system, tools.kernels, tools.memory, 1 << setup.parts.scheme.log_width)
 
     def forward() -> Mapping[str, Given]:
         keep = None if tools.memory is None else committed(system)

@@ -355,7 +355,8 @@ using PyRun = std::tuple<py::array, py::bytes, PyTerms>;
 
 class PyFractionTree {
  public:
-  PyFractionTree(const std::vector<PyRun>& runs, int log_size) : inputs_(py::cast(runs)) {
+  PyFractionTree(const std::vector<PyRun>& runs, int log_size, const std::tuple<int, size_t, size_t>& plan)
+      : inputs_(py::cast(runs)) {
     if (log_size < 0 || log_size > static_cast<int>(kMaxVariables)) fail("log_size: out of range");
     std::vector<LeafRun> leaves;
     size_t room = size_t{1} << log_size;
@@ -368,8 +369,10 @@ class PyFractionTree {
           {p.size, LinearForm({&whole, 1}, Fr::zero()),
            LinearForm(linear_terms(denominator, p.size, "denominator"), scalar(constant, "constant"))});
     }
+    const auto [stored, most, chunk] = plan;
+    const TreePlan held{stored, most, chunk};
     const py::gil_scoped_release release;
-    tree_ = std::make_unique<FractionTree>(std::move(leaves), log_size);
+    tree_ = std::make_unique<FractionTree>(std::move(leaves), log_size, held);
   }
 
   py::bytes root() const {
@@ -441,7 +444,8 @@ void bind_field(py::module_& m) {
       .def("transposed", &PyLinearForms::transposed, py::arg("numbers"));
 
   py::class_<PyFractionTree>(m, "FractionTree")
-      .def(py::init<const std::vector<PyRun>&, int>(), py::arg("runs"), py::arg("log_size"))
+      .def(py::init<const std::vector<PyRun>&, int, const std::tuple<int, size_t, size_t>&>(),
+           py::arg("runs"), py::arg("log_size"), py::arg("plan"))
       .def("root", &PyFractionTree::root)
       .def("layer", &PyFractionTree::layer, py::arg("depth"), py::arg("point"), py::arg("batch"));
 }

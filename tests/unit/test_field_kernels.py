@@ -15,6 +15,7 @@ from zkcore import _engine
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, Form, IntArray, Sumcheck, Term
 from zkcore.field.native_field import NativeField
 from zkcore.field.reference import ReferenceField
+from zkcore.field.room import TreePlan
 from zkcore.subprotocols.fraction_tree import Run
 
 NATIVE: FieldKernels = NativeField()
@@ -486,8 +487,16 @@ TREES = [
 ]
 
 
+# All layers held, some, the first only; the others made again in one round and in many.
+PLANS = [TreePlan(30), TreePlan(1), TreePlan(3, 40, 0), TreePlan(1, 1, 0)]
+
+
 @pytest.mark.parametrize(("sizes", "log_size"), TREES, ids=str)
-def test_fraction_tree(rng: random.Random, sizes: list[int], log_size: int) -> None:
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_fraction_tree(
+    rng: random.Random, monkeypatch: pytest.MonkeyPatch, sizes: list[int], log_size: int, plan: TreePlan
+) -> None:
+    monkeypatch.setattr(NATIVE, "tree_plan", lambda tree: plan)
     verify_tree(some_runs(rng, sizes), log_size, rng)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from zkcore import memory
 from zkcore.errors import UsageError
 from zkcore.report.bars import RichReporter
-from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, StageTime, peak_memory
+from zkcore.report.progress import JsonReporter, QuietReporter, Reporter, StageTime
 from zkcore.report.tables import plain, printable, section_tables, stage_table
 from zkcore.report.trace import TraceReporter
 
@@ -54,7 +55,7 @@ def test_json_events(capsys: pytest.CaptureFixture[str]) -> None:
     begin, end = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert begin == {"event": "begin", "stage": "forward", "detail": "a\nb"}
     assert (end["event"], end["name"], end["seconds"]) == ("end", "forward", 1.0)
-    assert 2**20 < end["peak_memory"] <= peak_memory() < 2**40
+    assert 2**20 < end["peak_memory"] <= memory.peak() < 2**40
 
 
 def test_json_says_where_a_stage_is_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,10 +20,11 @@ from zkcore.field import devices
 from zkcore.field.kernels import Kernels
 from zkcore.graph.arrays import taken
 from zkcore.graph.forward import Run
+from zkcore.memory import peak
 from zkcore.models import passes
 from zkcore.models.family import Sequence
 from zkcore.report.counted import Counted
-from zkcore.report.progress import Reporter, StageTime, peak_memory
+from zkcore.report.progress import Reporter, StageTime
 from zkcore.setup import Setup, toolbox
 
 PARTS = ("model", "proof", "verify")
@@ -80,7 +81,7 @@ def run(
     proving.stage("write")
     files.write(files.Written(out / "answer.zkp", made.data))
     stages["proof"] = proving.close()
-    memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
+    memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak()
     stages["verify"] = _verify(out, cache_dir, timer(report, "verify", devices.choose("cpu").kernels))
     whole = model.whole if model.layers < model.whole else 0
     return Result(
@@ -94,7 +95,7 @@ def run(
         len(made.data),
         model_bytes,
         memory,
-        peak_memory(),
+        peak(),
         kernels.counters(),
         {p: sum(s.seconds for s in stages[p]) * whole / model.layers for p in PARTS} if whole else {},
     )

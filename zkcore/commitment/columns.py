@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from zkcore.field.kernels import MODULUS, Column, FieldArray, Kernels, Sumcheck
-from zkcore.field.room import left
+from zkcore.field.room import BESIDE, left
 from zkcore.polynomial.point import Point, eq
 
 ENTRY_BYTES = 32  # of a vector or of an eq table
 AT_ONCE = 8  # points whose tables are made together where they are made again
-BESIDE = 40  # vectors that there must be room for beside what is held: those points' tables, and what is folded
 
 Make = Callable[[Point], FieldArray]
 

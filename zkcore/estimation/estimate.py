@@ -20,8 +20,9 @@ from zkcore.estimation.tally import Tally
 from zkcore.field import devices
 from zkcore.field.cuda_sums import SHARE
 from zkcore.field.room import GIB
+from zkcore.memory import resident
 from zkcore.models.family import Sequence
-from zkcore.report.progress import StageTime, peak_memory
+from zkcore.report.progress import StageTime
 from zkcore.setup import Setup
 from zkcore.statement import COMPLETE, DEFERRED
 from zkcore.transcript.transcript import Toolbox
@@ -154,12 +155,3 @@ def _figures(c: Counted) -> dict[str, int]:
         "group additions, expected": total["group_adds"],
         "hashed bytes": total["hashed_bytes"],
     }
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds now."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return peak_memory()

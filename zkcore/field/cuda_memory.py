@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import zkcore._engine as _engine
-from zkcore.errors import OutOfMemory
-from zkcore.field.room import Tree, TreePlan, left
+from zkcore.field.room import Tree, TreePlan, tree_plan
 
 
 class CudaMemory:
@@ -52,11 +51,4 @@ class CudaMemory:
 
     def tree_plan(self, tree: Tree) -> TreePlan:
         """Raises OutOfMemory if the tree does not fit beside what is there already."""
-        room = left(self)
-        plan = tree.plan(self.tree_room if room is None else room)
-        if room is not None and tree.peak(plan) > room:
-            raise OutOfMemory(
-                f"memory_limit: a tree of {tree.leaves} lookups needs {tree.least() >> 20} MiB beside what is kept, "
-                f"and {room >> 20} MiB are left"
-            )
-        return plan
+        return tree_plan(self, tree, self.tree_room)

@@ -27,7 +27,7 @@ class Chosen:
 
 def choose(wanted: Wanted, memory_limit: int | None = None) -> Chosen:
     """auto: a GPU if there is one. Without a usable one, the CPU, and the reason if a GPU could have been expected.
-    `memory_limit`: GiB of a GPU's memory, of which no more is taken; of the host's, for virtual tensors a share."""
+    `memory_limit`: GiB of a GPU's memory, or of what this process holds of the host's, of which no more is taken."""
     if wanted == "cpu" or (wanted == "auto" and not hasattr(_engine, "cuda")):
         return _host(memory_limit)
     from zkcore.field import cuda
@@ -57,7 +57,11 @@ def tree_room(memory: int) -> int:
 
 
 def _host(memory_limit: int | None, note: str = "") -> Chosen:
-    return Chosen(native.load(), passing(memory_limit), note)
+    if memory_limit is None:
+        return Chosen(native.load(), None, note)
+    from zkcore.field import host
+
+    return Chosen(host.load(memory_limit * GIB), passing(memory_limit), note)
 
 
 def passing(memory_limit: int | None) -> int | None:

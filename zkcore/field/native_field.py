@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import zkcore._engine as _engine
 from zkcore.field.kernels import MODULUS, Column, FieldArray, Form, IntArray, Leaves, Term
+from zkcore.field.room import Tree, TreePlan
 
 _SCALAR = 32
 
@@ -135,7 +136,12 @@ class NativeField:
 
     def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> NativeFractionTree:
         packed = [(run.numerator, _reduced(run.constant), _linear(run.denominator)) for run in runs]
-        return NativeFractionTree(_engine.FractionTree(packed, log_size))
+        plan = self.tree_plan(Tree(sum(int(run.numerator.shape[0]) for run in runs), log_size, stretches=False))
+        return NativeFractionTree(_engine.FractionTree(packed, log_size, plan.for_engine()))
+
+    def tree_plan(self, tree: Tree) -> TreePlan:
+        """What may be held of it: here all."""
+        return tree.plan(None)
 
 
 def _linear(terms: Sequence[tuple[int, Column]]) -> list[tuple[bytes, Column]]:

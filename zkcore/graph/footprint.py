@@ -1,6 +1,7 @@
-"""About how much memory of a GPU it takes at least to prove a system, whatever is made again: a limit that cannot be
-kept is an error at once. What an operation takes on the way was measured (benchmarks/results/e2e_h200.md); other models
-may differ, and where they do, a stage that finds too little says so."""
+"""About how much memory it takes at least to prove a system, whatever is made again: a limit that cannot be kept is an
+error at once. What an operation takes on the way was measured, on a GPU (benchmarks/results/e2e_h200.md) and on a
+CPU (benchmarks/results/memory_cpu.md); other models may differ, and where they do, a stage that finds too little says
+so."""
 
 from __future__ import annotations
 
@@ -19,22 +20,26 @@ from zkcore.polynomial.point import num_vars
 from zkcore.relation import Relation
 
 FORWARD = 40  # bytes for a cell of the largest tensor of a forward pass
+WEIGHT = 16  # bytes for a cell of the largest weight that a forward pass multiplies by: as floats, and laid out anew
 COLUMN = 24  # bytes for a cell of a lookup, while its columns are made
 FIELD, SELECTOR, INTEGER = 32, 1, 2  # bytes of a leaf's columns
 JOINT = 48  # bytes for an entry of a joint sumcheck's tables, and what they are bound to
 PASSING = 4  # derived tensors that are there together
+ENTRY, POINT = 32, 96  # bytes of a vector's entry, and of a generator
 
 
-def given_room(system: System, kernels: Kernels, memory: int | None) -> int | None:
+def given_room(system: System, kernels: Kernels, memory: int | None, width: int = 0) -> int | None:
     """Bytes of a limit for what lies on the host and may stay there, weights above all; None without a limit. `memory`:
-    for derived tensors. Raises OutOfMemory if the limit cannot be kept."""
+    for derived tensors. `width`: of a commitment's rows. Raises OutOfMemory if the limit cannot be kept."""
     if not isinstance(kernels, Limited) or kernels.limit is None or memory is None:
         return None
     limit, taken = kernels.limit, kernels.taken()
-    needed, derived = least(system), passing(system)
+    needed, derived = least(system, width), passing(system)
+    every = sum(_cells(t) * _width(t) for t in system.of_kind("virtual"))
 
     def rest(whole: int) -> int:
-        return (room.left(kernels, whole) or 0) - needed - max(memory * whole // limit, derived)
+        left = whole - whole // room.SPARE - taken
+        return left - needed - max(min(memory * whole // limit, every), derived)
 
     if (over := rest(limit)) >= 0:
         return over
@@ -46,17 +51,20 @@ def given_room(system: System, kernels: Kernels, memory: int | None) -> int | No
     )
 
 
-def least(system: System) -> int:
+def least(system: System, width: int = 0) -> int:
     """Bytes, but for weights and derived tensors that are kept."""
     lookups = [r for r in system.relations if r.kind == "lookup"]
     checked, defining = [r for r in lookups if not r.outs], [r for r in lookups if r.outs]
-    working = [FORWARD * max((_cells(t) for t in system.tensors.values() if t.kind != "weight"), default=0)]
-    working.append(JOINT * system.joint_entries())
+    working = [room.BESIDE * ENTRY * width]
+    if any(r.kind in ("einsum", "linear") for r in system.relations):
+        working.append(FORWARD * max((_cells(t) for t in system.tensors.values() if t.kind != "weight"), default=0))
+        working.append(WEIGHT * max((_cells(t) for t in system.of_kind("weight")), default=0))
+        working.append(JOINT * system.joint_entries())
     own, shared = {r.group: r.group for r in checked}, system.definition_trees(list(reversed(defining)))
     for relations, numerator, trees in ((checked, SELECTOR, own), (defining, FIELD, shared)):
         for tree in dict.fromkeys(trees.values()):
             working.append(_tree(system, [r for r in relations if trees[r.group] == tree], numerator))
-    return sum(_cells(t) * _width(t) for t in system.of_kind("committed")) + max(working)
+    return sum(_cells(t) * _width(t) for t in system.of_kind("committed")) + POINT * width + max(working)
 
 
 def passing(system: System) -> int:

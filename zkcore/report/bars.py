@@ -10,7 +10,8 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TaskID,
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from zkcore.report.progress import Clock, QuietReporter, StageTime, Steps, peak_memory
+from zkcore import memory
+from zkcore.report.progress import Clock, QuietReporter, StageTime, Steps
 from zkcore.report.tables import printable
 
 ALL = "all"  # the line for stages to come, once it is known what they take
@@ -90,7 +91,7 @@ class _Memory(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         if not task.finished or task.id not in self._seen:
-            self._seen[task.id] = peak_memory()
+            self._seen[task.id] = memory.peak()
         return Text(f"{self._seen[task.id] / 2**20:,.0f} MiB", style="dim")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
+
+from zkcore import memory
 
 Clock = Callable[[], float]
 
@@ -120,10 +121,4 @@ class JsonReporter(QuietReporter):
             self._last = detail
 
     def _ended(self, done: StageTime) -> None:
-        emit("end", **asdict(done), peak_memory=peak_memory())
-
-
-def peak_memory() -> int:
-    """Bytes, of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        emit("end", **asdict(done), peak_memory=memory.peak())

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zkcore import memory
 from zkcore.proof import Written, check_writable, write
-from zkcore.report.progress import Clock, Reporter, StageTime, peak_memory
+from zkcore.report.progress import Clock, Reporter, StageTime
 
 MICRO = 1_000_000
 
@@ -54,7 +55,7 @@ class TraceReporter:
 
     def _begin(self, name: str) -> None:
         self._open.append((name, self._now()))
-        self._add("C", "memory", self._now(), args={"peak MiB": peak_memory() >> 20})
+        self._add("C", "memory", self._now(), args={"peak MiB": memory.peak() >> 20})
 
     def _end(self, depth: int) -> None:
         """All that is open from this depth on."""

@@ -13,6 +13,7 @@
 #include "zkcore/msm.hpp"
 #include "zkcore/multilinear.hpp"
 #include "zkcore/sumcheck.hpp"
+#include "zkcore/tree_plan.hpp"
 
 struct CUstream_st;
 
@@ -199,14 +200,6 @@ class FractionTree {
   virtual std::unique_ptr<Prover> layer(std::vector<Fr> point, const Fr& batch) = 0;
 };
 
-// What a tree may hold. `stored_layers` from the root are kept; the others are computed from the leaves, a
-// stretch of `chunk` entries at a time, for every round until the layer has at most `most` entries left,
-// which are held then. An entry is a parent's four tables. Less memory is more work.
-struct TreePlan {
-  int stored_layers;
-  size_t most;
-  size_t chunk;
-};
 std::unique_ptr<FractionTree> fraction_tree(std::vector<LeafRun> runs, int log_size, const TreePlan& plan,
                                             Stream stream);
 

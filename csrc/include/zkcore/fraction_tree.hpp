@@ -9,6 +9,7 @@
 #pragma once
 
 #include "zkcore/sumcheck.hpp"
+#include "zkcore/tree_plan.hpp"
 
 namespace zkcore {
 
@@ -57,14 +58,33 @@ class FractionLayer {
   Fr batch_;
 };
 
+// The nodes of a tree as the leaves make them. Depth `log_size` is that of the leaves.
+class TreeNodes {
+ public:
+  TreeNodes(std::vector<LeafRun> runs, int log_size)
+      : leaves_(std::move(runs)), log_size_(static_cast<size_t>(log_size)) {}
+  size_t log_size() const { return log_size_; }
+  // Nodes of a depth that have leaves under them, and their parents.
+  size_t count(size_t depth) const;
+  size_t used(size_t depth) const { return (count(depth) + 1) / 2; }
+  // Nodes [begin, begin + count) of a depth, used or not, from the leaves; on the way, few are held.
+  void load(size_t depth, size_t begin, size_t count, Fr* p, Fr* q) const;
+  // Adds to the counters what loading all used nodes of a depth costs.
+  void count_pass(size_t depth) const;
+
+ private:
+  LeafRuns leaves_;
+  size_t log_size_;
+};
+
 class FractionTree {
  public:
   // The runs' columns must outlive the tree and its layers; the tree must outlive its layers.
-  FractionTree(std::vector<LeafRun> runs, int log_size);
-  int log_size() const { return log_size_; }
+  FractionTree(std::vector<LeafRun> runs, int log_size, const TreePlan& plan);
+  int log_size() const { return static_cast<int>(nodes_.log_size()); }
   Fraction root() const { return root_; }
   // point.size() < log_size() is the layer's depth. Its nodes go with it: a layer is proved once, from the
-  // root on, and what has been proved needs no memory. A layer that is asked for again is built again.
+  // root on, and what has been proved needs no memory. A layer that is asked for again is made again.
   std::unique_ptr<FractionLayer> layer(std::vector<Fr> point, const Fr& batch);
 
  private:
@@ -76,12 +96,12 @@ class FractionTree {
   };
   static Layer make_layer(size_t nodes);
   static void store_node(Layer& layer, size_t node, const Fraction& value);
-  void build_above_leaves();
-  void build_above(size_t depth);
-  void build(size_t depth);
+  static std::unique_ptr<TableSource> tables(Layer nodes, const Fr& batch);
+  Layer from_leaves(size_t depth) const;
+  static Layer above(const Layer& below);
 
-  LeafRuns leaves_;
-  int log_size_;
+  TreeNodes nodes_;
+  TreePlan plan_;
   std::vector<Layer> layers_;  // [depth]; depths 0 (the root) and log_size (the leaves) stay empty
   Fraction root_;
 };

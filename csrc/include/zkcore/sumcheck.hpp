@@ -51,6 +51,9 @@ class TableSource {
   virtual void load(size_t begin, size_t count, Lane* lanes, LaneRoom* room) const = 0;
   // Adds to the counters what loading every entry once costs.
   virtual void count_pass() const {}
+  // Takes the first variable as bound, where bound tables would be too large to be held; false: they are to
+  // be made.
+  virtual bool bind_unheld(const Fr&) { return false; }
   // Memory of a table that may be overwritten by its own bound entries; null if there is none.
   virtual FieldBuffer release(int) { return nullptr; }
 };

@@ -1,12 +1,16 @@
 #include "buckets.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "parallel.hpp"
 #include "zkcore/group_counters.hpp"
 
 namespace zkcore {
 namespace {
+
+std::atomic<size_t> bucket_room = 0;
+constexpr size_t kDigitBytes = 12;  // for each entry of a lane: as digits, and sorted by them
 
 // Entries worked on together: enough to fill batches of additions, few enough to stay in the cache.
 constexpr size_t kEntriesAtOnce = 8192;
@@ -189,13 +193,18 @@ class RowBlock {
 
 }  // namespace
 
+void set_bucket_room(size_t bytes) { bucket_room = bytes; }
+
 void bucket_sums(const Affine* points, size_t n, size_t width, const Windows& windows, const RowReader& read,
                  Xyzz* out) {
   constexpr size_t kBucketsInMemory = size_t{1} << 20;
   const size_t lanes = n * windows.count;
   RowBlock block(points, width, windows, stretch_length(lanes, windows.buckets));
   const size_t lanes_wanted = static_cast<size_t>(threads()) * 256;
-  const size_t lanes_at_once = std::min(lanes_wanted, kBucketsInMemory / windows.buckets);
+  size_t lanes_at_once = std::min(lanes_wanted, kBucketsInMemory / windows.buckets);
+  if (const size_t room = bucket_room) {
+    lanes_at_once = std::min(lanes_at_once, room / (windows.buckets * sizeof(Affine) + width * kDigitBytes));
+  }
   const size_t rows_at_once = std::max<size_t>(1, lanes_at_once / windows.count);
   for (size_t first = 0; first < n; first += rows_at_once) {
     block.sum(first, std::min(rows_at_once, n - first), read, out + first);

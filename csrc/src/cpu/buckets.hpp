@@ -10,6 +10,10 @@
 
 namespace zkcore {
 
+// Bytes that the buckets of rows summed together may take, but for those of one row; 0: as many as make good
+// use of the cores.
+void set_bucket_room(size_t bytes);
+
 // Sets the scalars of row i.
 using RowReader = std::function<void(size_t i, DigitRow& row)>;
 

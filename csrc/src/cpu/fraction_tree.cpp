@@ -11,34 +11,69 @@ namespace {
 
 constexpr size_t kGrain = 512;  // nodes that are worth a task
 
-// p0 + batch * q0, p1, q0, q1 of the parents of leaves.
-class LeafTables : public TableSource {
+// p0 + batch * q0, p1, q0, q1 of the parents of nodes that are made whenever they are read: of leaves, and of
+// layers that may not be held. So are the tables bound to the first challenges, `rounds` - 1 of them:
+//
+//   table(r_1, ..., r_k, x) = sum over t in {0, 1}^k of eq(r, t) table(t, x)
+class UnheldTables : public TableSource {
  public:
-  LeafTables(const LeafRuns& leaves, const Fr& batch) : leaves_(leaves), batch_(batch) {}
+  UnheldTables(const TreeNodes& nodes, size_t depth, size_t rounds, const Fr& batch)
+      : nodes_(nodes), depth_(depth), rounds_(rounds), variables_(depth - 1), batch_(batch), eq_{Fr::one()} {}
   int tables() const override { return 4; }
-  size_t used() const override { return (leaves_.size() + 1) / 2; }
+  size_t used() const override { return std::min(size_t{1} << variables_, nodes_.used(depth_)); }
   Fr tail(int table) const override { return table == 0 ? batch_ : table == 1 ? Fr::zero() : Fr::one(); }
   int bits(int) const override { return 0; }
 
   void load(size_t begin, size_t count, Lane* lanes, LaneRoom* room) const override {
+    for (int j = 0; j < 4; ++j) lanes[j] = {room[j].field, nullptr};
+    if (eq_.size() == 1) return load_unbound(begin, count, room);
+    LaneRoom own[4];
+    for (int j = 0; j < 4; ++j) std::fill_n(room[j].field, count, Fr::zero());
+    for (size_t t = 0; t < eq_.size(); ++t) {
+      load_unbound((t << variables_) + begin, count, own);
+      for (int j = 0; j < 4; ++j) {
+        for (size_t i = 0; i < count; ++i) room[j].field[i] += eq_[t] * own[j].field[i];
+      }
+    }
+  }
+  void count_pass() const override {
+    nodes_.count_pass(depth_);
+    const size_t all = nodes_.used(depth_);
+    count_field_mults(eq_.size() == 1 ? all : 5 * all);
+  }
+
+  bool bind_unheld(const Fr& challenge) override {
+    if (rounds_ < 2) return false;
+    std::vector<Fr> longer;
+    for (const Fr& value : eq_) {
+      const Fr at_one = value * challenge;
+      longer.push_back(value - at_one);
+      longer.push_back(at_one);
+    }
+    count_field_mults(eq_.size());
+    eq_ = std::move(longer);
+    --variables_;
+    --rounds_;
+    return true;
+  }
+
+ private:
+  void load_unbound(size_t begin, size_t count, LaneRoom* room) const {
     Fr p[2 * kLaneSize], q[2 * kLaneSize];
-    leaves_.load(2 * begin, 2 * count, p, q);
+    nodes_.load(depth_, 2 * begin, 2 * count, p, q);
     for (size_t i = 0; i < count; ++i) {
       room[0].field[i] = p[2 * i] + batch_ * q[2 * i];
       room[1].field[i] = p[2 * i + 1];
       room[2].field[i] = q[2 * i];
       room[3].field[i] = q[2 * i + 1];
     }
-    for (int j = 0; j < 4; ++j) lanes[j] = {room[j].field, nullptr};
-  }
-  void count_pass() const override {
-    leaves_.count_pass();
-    count_field_mults(used());
   }
 
- private:
-  const LeafRuns& leaves_;
+  const TreeNodes& nodes_;
+  size_t depth_, rounds_;
+  size_t variables_;  // that are not bound
   Fr batch_;
+  std::vector<Fr> eq_;  // over the bound variables
 };
 
 // Calls body(begin, end) on pieces of at most `size` of [0, n), in parallel.
@@ -81,6 +116,37 @@ void LeafRuns::count_pass() const {
   }
 }
 
+// ---- TreeNodes
+
+size_t TreeNodes::count(size_t depth) const {
+  const size_t below = log_size_ - depth;
+  return (leaves_.size() + (size_t{1} << below) - 1) >> below;
+}
+
+// Depth first, so that of each depth below there are only the children of a few nodes.
+void TreeNodes::load(size_t depth, size_t begin, size_t count, Fr* p, Fr* q) const {
+  if (depth == log_size_) return leaves_.load(begin, count, p, q);
+  const size_t end = begin + count, stored = std::clamp(this->count(depth), begin, end);
+  Fr below_p[2 * kLaneSize], below_q[2 * kLaneSize];
+  for (size_t at = begin; at < stored; at += kLaneSize) {
+    const size_t n = std::min(kLaneSize, stored - at);
+    load(depth + 1, 2 * at, 2 * n, below_p, below_q);
+    for (size_t i = 0; i < n; ++i) {
+      const Fraction value =
+          add_fractions(below_p[2 * i], below_p[2 * i + 1], below_q[2 * i], below_q[2 * i + 1]);
+      p[at - begin + i] = value.p;
+      q[at - begin + i] = value.q;
+    }
+  }
+  std::fill(p + (stored - begin), p + count, Fr::zero());
+  std::fill(q + (stored - begin), q + count, Fr::one());
+}
+
+void TreeNodes::count_pass(size_t depth) const {
+  leaves_.count_pass();
+  for (size_t d = depth; d < log_size_; ++d) count_field_mults(3 * count(d));
+}
+
 // ---- FractionLayer
 
 FractionLayer::FractionLayer(std::unique_ptr<TableSource> tables, std::vector<Fr> point, const Fr& batch)
@@ -96,14 +162,20 @@ std::vector<Fr> FractionLayer::finals() const {
 
 // ---- FractionTree
 
-FractionTree::FractionTree(std::vector<LeafRun> runs, int log_size)
-    : leaves_(std::move(runs)), log_size_(log_size), layers_(static_cast<size_t>(log_size) + 1) {
-  if (log_size == 0) {
-    leaves_.load(0, 1, &root_.p, &root_.q);
+FractionTree::FractionTree(std::vector<LeafRun> runs, int log_size, const TreePlan& plan)
+    : nodes_(std::move(runs), log_size), plan_(plan), layers_(static_cast<size_t>(log_size) + 1) {
+  if (log_size < 2) {
+    nodes_.load(0, 0, 1, &root_.p, &root_.q);
+    if (log_size == 1) nodes_.count_pass(0);
     return;
   }
-  build_above_leaves();
-  for (size_t depth = static_cast<size_t>(log_size) - 1; depth-- > 0;) build_above(depth);
+  const size_t stored = plan_.stored(nodes_.log_size());
+  layers_[stored] = from_leaves(stored);
+  for (size_t depth = stored; depth-- > 1;) layers_[depth] = above(layers_[depth + 1]);
+  const Layer& top = layers_[1];
+  root_ =
+      top.used ? add_fractions(top.p0[0], top.p1[0], top.q0[0], top.q1[0]) : Fraction{Fr::zero(), Fr::one()};
+  count_field_mults(3 * top.used);
 }
 
 FractionTree::Layer FractionTree::make_layer(size_t nodes) {
@@ -123,57 +195,30 @@ void FractionTree::store_node(Layer& layer, size_t node, const Fraction& value) 
   (node % 2 ? layer.q1 : layer.q0)[node / 2] = value.q;
 }
 
-// Nodes of depth log_size - 1.
-void FractionTree::build_above_leaves() {
-  const size_t nodes = (leaves_.size() + 1) / 2;
-  const bool is_root = log_size_ == 1;
-  Layer layer = is_root ? Layer{} : make_layer(nodes);
-  if (nodes == 0) root_ = {Fr::zero(), Fr::one()};
+FractionTree::Layer FractionTree::from_leaves(size_t depth) const {
+  const size_t nodes = nodes_.count(depth);
+  Layer layer = make_layer(nodes);
   parallel_blocks(nodes, kLaneSize, [&](size_t begin, size_t end) {
-    Fr p[2 * kLaneSize], q[2 * kLaneSize];
-    leaves_.load(2 * begin, 2 * (end - begin), p, q);
-    for (size_t y = begin; y < end; ++y) {
-      const size_t i = 2 * (y - begin);
-      const Fraction value = add_fractions(p[i], p[i + 1], q[i], q[i + 1]);
-      is_root ? void(root_ = value) : store_node(layer, y, value);
-    }
+    Fr p[kLaneSize], q[kLaneSize];
+    nodes_.load(depth, begin, end - begin, p, q);
+    for (size_t y = begin; y < end; ++y) store_node(layer, y, {p[y - begin], q[y - begin]});
   });
-  leaves_.count_pass();
-  count_field_mults(3 * nodes);
-  layers_[static_cast<size_t>(log_size_) - 1] = std::move(layer);
+  nodes_.count_pass(depth);
+  return layer;
 }
 
-// Nodes of this depth from those below.
-void FractionTree::build_above(size_t depth) {
-  const Layer& below = layers_[depth + 1];
-  Layer layer = depth == 0 ? Layer{} : make_layer(below.used);
-  if (below.used == 0) root_ = {Fr::zero(), Fr::one()};
+FractionTree::Layer FractionTree::above(const Layer& below) {
+  Layer layer = make_layer(below.used);
   parallel_for(below.used, kGrain, [&](size_t begin, size_t end) {
     for (size_t y = begin; y < end; ++y) {
-      const Fraction value = add_fractions(below.p0[y], below.p1[y], below.q0[y], below.q1[y]);
-      depth == 0 ? void(root_ = value) : store_node(layer, y, value);
+      store_node(layer, y, add_fractions(below.p0[y], below.p1[y], below.q0[y], below.q1[y]));
     }
   });
   count_field_mults(3 * below.used);
-  layers_[depth] = std::move(layer);
+  return layer;
 }
 
-// The nodes of a depth between root and leaves, if they are not there.
-void FractionTree::build(size_t depth) {
-  if (layers_[depth].built) return;
-  if (depth + 1 == static_cast<size_t>(log_size_)) return build_above_leaves();
-  build(depth + 1);
-  build_above(depth);
-}
-
-std::unique_ptr<FractionLayer> FractionTree::layer(std::vector<Fr> point, const Fr& batch) {
-  const size_t children = point.size() + 1;
-  if (children == static_cast<size_t>(log_size_)) {
-    return std::make_unique<FractionLayer>(std::make_unique<LeafTables>(leaves_, batch), std::move(point),
-                                           batch);
-  }
-  build(children);
-  Layer nodes = std::exchange(layers_[children], Layer{});
+std::unique_ptr<TableSource> FractionTree::tables(Layer nodes, const Fr& batch) {
   parallel_for(nodes.used, kGrain, [&](size_t begin, size_t end) {
     for (size_t y = begin; y < end; ++y) nodes.p0[y] += batch * nodes.q0[y];
   });
@@ -183,8 +228,21 @@ std::unique_ptr<FractionLayer> FractionTree::layer(std::vector<Fr> point, const 
   tables.push_back(ArrayTables::own(std::move(nodes.p1), nodes.used, Fr::zero()));
   tables.push_back(ArrayTables::own(std::move(nodes.q0), nodes.used, Fr::one()));
   tables.push_back(ArrayTables::own(std::move(nodes.q1), nodes.used, Fr::one()));
-  return std::make_unique<FractionLayer>(std::make_unique<ArrayTables>(std::move(tables), nodes.used),
-                                         std::move(point), batch);
+  return std::make_unique<ArrayTables>(std::move(tables), nodes.used);
+}
+
+std::unique_ptr<FractionLayer> FractionTree::layer(std::vector<Fr> point, const Fr& batch) {
+  const size_t children = point.size() + 1;
+  const bool leaves = children == nodes_.log_size();
+  Layer nodes = std::exchange(layers_[children], Layer{});
+  const size_t rounds = nodes.built ? 0 : plan_.rounds(point.size(), nodes_.used(children), leaves);
+  std::unique_ptr<TableSource> source;
+  if (leaves || rounds > 0) {
+    source = std::make_unique<UnheldTables>(nodes_, children, rounds, batch);
+  } else {
+    source = tables(nodes.built ? std::move(nodes) : from_leaves(children), batch);
+  }
+  return std::make_unique<FractionLayer>(std::move(source), std::move(point), batch);
 }
 
 }  // namespace zkcore

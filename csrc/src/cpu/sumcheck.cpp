@@ -180,7 +180,9 @@ std::vector<Fr> Sumcheck::round() const {
 
 void Sumcheck::bind(const Fr& challenge) {
   const size_t half = size_t{1} << (variables_ - 1);
-  source_ = bind_tables(*source_, half, std::min(half, source_->used()), challenge);
+  if (!source_->bind_unheld(challenge)) {
+    source_ = bind_tables(*source_, half, std::min(half, source_->used()), challenge);
+  }
   if (eq_) eq_->bind(challenge);
   --variables_;
 }

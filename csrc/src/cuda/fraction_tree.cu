@@ -278,8 +278,7 @@ class Tree : public FractionTree {
   // The layers that are stored, from the deepest of them up.
   void build() {
     const size_t deepest = layers_.size() - 2;
-    const size_t stored =
-        std::clamp<size_t>(static_cast<size_t>(std::max(plan_.stored_layers, 1)), 1, deepest);
+    const size_t stored = plan_.stored(layers_.size() - 1);
     layers_[stored] = stored == deepest ? nodes_->above_leaves() : nodes_->in_chunks(stored, plan_.chunk);
     for (size_t d = stored; d-- > 1;) layers_[d] = nodes_->above(*layers_[d + 1]);
   }
@@ -288,13 +287,7 @@ class Tree : public FractionTree {
   // read.
   std::optional<Remade> remade(size_t depth, size_t variables, const Fr& batch) const {
     const bool leaves = depth + 1 == layers_.size();
-    const size_t used = nodes_->used(depth);
-    const auto left = [&](size_t rounds) { return std::min(size_t{1} << (variables - rounds), used); };
-    size_t rounds = 0;
-    if (variables > 1 && (leaves || used > plan_.most || left(1) > plan_.most - used)) {
-      rounds = 1;
-      while (rounds + 1 < variables && left(rounds) > plan_.most) ++rounds;
-    }
+    const size_t rounds = plan_.rounds(variables, nodes_->used(depth), leaves);
     if (leaves && rounds < 2) return std::nullopt;
     return Remade{nodes_, depth, rounds, plan_.chunk, batch, stream_, {}};
   }

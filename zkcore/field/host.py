@@ -1,0 +1,41 @@
+"""The CPU engine of a prover that may take a part of the memory only: what can do with less asks how much is left."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import zkcore._engine as _engine
+from zkcore import memory
+from zkcore.field.kernels import Column, FieldArray, FixedBase, Points
+from zkcore.field.native import NativeKernels
+from zkcore.field.room import Tree, TreePlan, left, tree_plan
+
+SUMS_BYTES = 96 * 121 // 5 + 1  # for each generator: of the signed subset sums of five there are (3^5 - 1) / 2
+SUMS_SHARE = 4  # this part of what is left may be such sums
+BUCKETS_SHARE = 16  # of a limit: buckets, while nothing is derived
+
+
+class HostKernels(NativeKernels):
+    """Implements Limited. `limit`: bytes of this process's resident memory, all that it holds besides included."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit: int | None = limit
+        _engine.keep_nothing_freed()
+        _engine.set_bucket_room(limit // BUCKETS_SHARE)
+
+    def taken(self) -> int:
+        return memory.resident()
+
+    def tree_plan(self, tree: Tree) -> TreePlan:
+        return tree_plan(self, tree)
+
+    def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
+        """By subset sums that stay, if there is room for the largest."""
+        if SUMS_BYTES * len(generators) * SUMS_SHARE > (left(self) or 0):
+            return self.commit_rows(generators, rows, blinds, blinder)
+        return super().commit_ternary(generators, rows, blinds, blinder)
+
+
+@cache
+def load(limit: int) -> HostKernels:
+    return HostKernels(limit)
