@@ -333,6 +333,17 @@ class PyLinearForms {
   FieldArray transposed(const py::array& numbers) const {
     return changed(numbers, [&](Fr* out) { forms_->transposed(out); });
   }
+  py::array_t<bool> reached(const Places& node) const {
+    std::vector<uint8_t> read(size_, 0);
+    for (const size_t n : places(node, "nodes")) {
+      if (n >= size_) fail("nodes: not below size");
+      read[n] = 1;
+    }
+    forms_->reach(read.data());
+    py::array_t<bool> out(static_cast<py::ssize_t>(size_));
+    std::copy(read.begin(), read.end(), out.mutable_data());
+    return out;
+  }
 
  private:
   template <class Body>
@@ -441,7 +452,8 @@ void bind_field(py::module_& m) {
            py::arg("nodes").noconvert(), py::arg("starts").noconvert(), py::arg("sources").noconvert(),
            py::arg("coefficients"))
       .def("run", &PyLinearForms::run, py::arg("numbers"))
-      .def("transposed", &PyLinearForms::transposed, py::arg("numbers"));
+      .def("transposed", &PyLinearForms::transposed, py::arg("numbers"))
+      .def("reached", &PyLinearForms::reached, py::arg("nodes").noconvert());
 
   py::class_<PyFractionTree>(m, "FractionTree")
       .def(py::init<const std::vector<PyRun>&, int, const std::tuple<int, size_t, size_t>&>(),

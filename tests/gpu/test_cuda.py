@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zkcore.field import cuda
-from zkcore.field.kernels import MODULUS, Column, Points, Term
+from zkcore.field.kernels import MODULUS, Column, Forms, Points, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.room import TreePlan
 from zkcore.subprotocols.fraction_tree import Run
@@ -145,11 +145,15 @@ def test_scatter_add_refuses_an_index_outside(device: cuda.CudaKernels, wrong: i
 
 
 def test_linear_forms(device: cuda.CudaKernels, rng: random.Random) -> None:
-    forms = [(n, scalars(rng, 3), [rng.randrange(n) for _ in range(3)]) for n in range(9, 200, 3)]
+    forms = Forms()
+    for n in range(9, 200, 3):
+        forms.add(n, scalars(rng, 3), [rng.randrange(n) for _ in range(3)])
     numbers = cast(Any, column(rng, "field", 200))
     there, here = device.linear_forms(200, forms), HOST.linear_forms(200, forms)
     same(there.run(numbers), here.run(numbers))
     same(there.transposed(numbers), here.transposed(numbers))
+    some = np.array([100, 57])
+    np.testing.assert_array_equal(there.reached(some), here.reached(some))
 
 
 # ---- sumcheck

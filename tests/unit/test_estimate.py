@@ -26,7 +26,7 @@ from zkcore.estimation.forward import ForwardRates
 from zkcore.estimation.run import Counted, count
 from zkcore.field import native
 from zkcore.field.generators import Generators
-from zkcore.field.kernels import MODULUS, Kernels
+from zkcore.field.kernels import MODULUS, Forms, Kernels
 from zkcore.models.family import Sequence
 from zkcore.models.shapes import SHAPES
 from zkcore.subprotocols.fraction_tree import Run
@@ -159,7 +159,9 @@ def _field_verbs(k: Kernels) -> None:
     k.dot(z, z)
     k.batch_inverse(f)
     k.scatter_add(z.astype(np.int64), f, 9)
-    forms = k.linear_forms(8, [(5, [1, 2], [0, 3]), (6, [3], [5])])
+    written = Forms()
+    written.add(5, [1, 2], [0, 3])
+    forms = k.linear_forms(8, written)
     forms.transposed(forms.run(f))
 
 

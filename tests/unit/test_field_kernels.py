@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkcore import _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, Form, IntArray, Sumcheck, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FieldKernels, Forms, IntArray, Sumcheck, Term
 from zkcore.field.native_field import NativeField
 from zkcore.field.reference import ReferenceField
 from zkcore.field.room import TreePlan
@@ -208,11 +208,21 @@ def test_scatter_add(rng: random.Random, count: int, size: int) -> None:
 # ---- linear forms
 
 
-def some_forms(rng: random.Random, size: int) -> list[Form]:
+Written = tuple[int, list[int], list[int]]
+
+
+def laid(forms: Sequence[Written]) -> Forms:
+    out = Forms()
+    for form in forms:
+        out.add(*form)
+    return out
+
+
+def some_forms(rng: random.Random, size: int) -> Forms:
     """About every other number is a form, over up to four before it, which may be none and may repeat."""
     chosen = [node for node in range(size) if rng.random() < 0.5]
     counts = {node: rng.randrange(5) if node else 0 for node in chosen}
-    return [(n, scalars(rng, k), [rng.randrange(n) for _ in range(k)]) for n, k in counts.items()]
+    return laid([(n, scalars(rng, k), [rng.randrange(n) for _ in range(k)]) for n, k in counts.items()])
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 40, 300])
@@ -225,13 +235,28 @@ def test_linear_forms(rng: random.Random, size: int) -> None:
     assert_same(back, reference.transposed(weights))
     assert NATIVE.dot(weights, run) == NATIVE.dot(back, numbers)
     assert before == (numbers.tobytes(), weights.tobytes())
+    some = np.array(rng.sample(range(size), size // 7), dtype=np.int64)
+    np.testing.assert_array_equal(native.reached(some), reference.reached(some))
 
 
 def test_linear_forms_by_hand() -> None:
     """v = 2 a + 3 b, w = 5 v - v."""
-    forms = NATIVE.linear_forms(4, [(2, [2, 3], [0, 1]), (3, [5, MODULUS - 1], [2, 2])])
+    forms = NATIVE.linear_forms(4, laid([(2, [2, 3], [0, 1]), (3, [5, MODULUS - 1], [2, 2])]))
     assert NATIVE.to_scalars(forms.run(NATIVE.from_scalars([7, 11, 99, 99]))) == [7, 11, 47, 188]
     assert NATIVE.to_scalars(forms.transposed(NATIVE.from_scalars([1, 0, 1, 10]))) == [83, 123, 0, 0]
+
+
+@pytest.mark.parametrize("kernels", [NATIVE, REFERENCE], ids=["native", "reference"])
+def test_what_linear_forms_are_over(kernels: FieldKernels) -> None:
+    """By name, whatever the coefficient; what another form reads does not count."""
+    forms = kernels.linear_forms(6, laid([(2, [0], [0]), (4, [1, 1], [2, 2]), (5, [1], [1])]))
+    for nodes, expected in (
+        ([4], [1, 0, 1, 0, 1, 0]),
+        ([3], [0, 0, 0, 1, 0, 0]),
+        ([5, 2], [1, 1, 1, 0, 0, 1]),
+        ([], [0] * 6),
+    ):
+        assert forms.reached(np.array(nodes, dtype=np.int64)).tolist() == [bool(x) for x in expected]
 
 
 @pytest.mark.parametrize(
@@ -244,22 +269,40 @@ def test_linear_forms_by_hand() -> None:
         (2, [(1, [1], [-1])]),
         (3, [(2, [], []), (1, [], [])]),
         (2, [(1, [], []), (1, [], [])]),
-        (2, [(1, [1, 1], [0])]),
-        (2, [(1, [1], [0, 0])]),
-        (3, [(1, [1], [0, 0]), (2, [1, 1], [0])]),
         (2, [(1, [MODULUS], [0])]),
         (2, [(1, [-1], [0])]),
     ],
 )
 @pytest.mark.parametrize("kernels", [NATIVE, REFERENCE], ids=["native", "reference"])
-def test_linear_forms_that_are_none(kernels: FieldKernels, size: int, forms: list[Form]) -> None:
+def test_linear_forms_that_are_none(kernels: FieldKernels, size: int, forms: list[Written]) -> None:
     with pytest.raises(ValueError):
-        kernels.linear_forms(size, forms)
+        kernels.linear_forms(size, laid(forms))
+
+
+@pytest.mark.parametrize(("coefficients", "sources"), [([1, 1], [0]), ([1], [0, 0]), ([], [0])])
+def test_a_linear_form_has_a_coefficient_for_each_number(coefficients: list[int], sources: list[int]) -> None:
+    with pytest.raises(ValueError, match="a coefficient"):
+        Forms().add(1, coefficients, sources)
+
+
+@pytest.mark.parametrize("kernels", [NATIVE, REFERENCE], ids=["native", "reference"])
+@pytest.mark.parametrize("part", ["nodes", "starts", "coefficients", "sources"])
+def test_linear_forms_whose_parts_do_not_agree(kernels: FieldKernels, part: str) -> None:
+    forms = laid([(1, [1, 1], [0, 0]), (2, [1], [1])])
+    getattr(forms, part).append(2)
+    with pytest.raises(ValueError):
+        kernels.linear_forms(9, forms)
+
+
+@pytest.mark.parametrize("node", [-1, 3])
+def test_only_numbers_that_are_there_reach_others(node: int) -> None:
+    with pytest.raises(ValueError):
+        NATIVE.linear_forms(3, laid([(2, [1], [0])])).reached(np.array([node]))
 
 
 @pytest.mark.parametrize("kernels", [NATIVE, REFERENCE], ids=["native", "reference"])
 def test_linear_forms_want_all_numbers(kernels: FieldKernels) -> None:
-    forms = kernels.linear_forms(3, [(2, [1], [0])])
+    forms = kernels.linear_forms(3, laid([(2, [1], [0])]))
     for verb in (forms.run, forms.transposed):
         for count in (2, 4):
             with pytest.raises(ValueError):
@@ -598,7 +641,7 @@ def test_field_counters_count_products(rng: random.Random) -> None:
     fields = NATIVE.sumcheck([a, a], [(1, (0, 1))], 2)
     assert counted(fields.round) == (2 * 64, 0)
     assert counted(lambda: fields.bind(3)) == (2 * 64, 0)
-    forms = NATIVE.linear_forms(128, [(5, [1, 2], [0, 3]), (6, [3], [5])])
+    forms = NATIVE.linear_forms(128, laid([(5, [1, 2], [0, 3]), (6, [3], [5])]))
     assert counted(lambda: forms.run(a)) == counted(lambda: forms.transposed(a)) == (3, 0)
     ints = NATIVE.sumcheck([a, b], [(1, (0, 1))], 2)
     assert counted(ints.round) == (0, 2 * 64)

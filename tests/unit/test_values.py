@@ -80,7 +80,7 @@ def test_a_claim_that_is_followed_is_a_sum_over_new_slots(public: bool) -> None:
     at = forward(tape, numbers, 1)
     assert at[followed.node] == at[written.node]
     tape.zeros.append(followed.node)
-    assert not set(tape.unread()) & {3, 4, 5, 6}
+    assert not set(tape.unread(KERNELS)) & {3, 4, 5, 6}
 
 
 def test_what_is_refused_of_a_claim_that_is_followed() -> None:
@@ -207,4 +207,4 @@ def test_unread_slots_are_found() -> None:
     tape.zeros.append((a + 0 * b).node)  # b is named, hence read, although with weight 0
     tape.products.append((c.node, c.node, (c + 1).node))
     linear([(1, d), (1, e)])  # a form that no constraint uses
-    assert tape.unread() == [3, 4]
+    assert tape.unread(KERNELS) == [3, 4]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zkcore.estimation.blank import Meter
 from zkcore.estimation.counting import CountingFixedBase, CountingKernels
 from zkcore.estimation.tally import Tally
-from zkcore.field.kernels import MODULUS, FixedBase, Form, Kernels, Points
+from zkcore.field.kernels import MODULUS, FixedBase, Forms, Kernels, Points
 from zkcore.field.native import NativeKernels
 from zkcore.graph import arrays
 from zkcore.relation import Expr
@@ -143,9 +143,12 @@ def _field_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) 
     }
 
 
-def _chain(count: int, scalars: list[int]) -> list[Form]:
+def _chain(count: int, scalars: list[int]) -> Forms:
     """Each number is over the two before it."""
-    return [(n, scalars[:2], (n - 2, n - 1)) for n in range(2, count)]
+    forms = Forms()
+    for n in range(2, count):
+        forms.add(n, scalars[:2], (n - 2, n - 1))
+    return forms
 
 
 def _sumcheck_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) -> dict[str, tuple[Probe, Probe]]:

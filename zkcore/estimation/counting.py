@@ -15,7 +15,7 @@ from zkcore.estimation import group
 from zkcore.estimation.blank import Blank, Meter, blank
 from zkcore.estimation.counting_sumcheck import CountingSumcheck, CountingTree
 from zkcore.estimation.tally import SOME, Tally, is_field
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Form, IntArray, Leaves, Points, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Forms, IntArray, Leaves, Points, Term
 from zkcore.field.space import NUMPY, Space
 
 CENTRE = 1 / 8  # share of a function's table that bell-shaped values fall into
@@ -31,8 +31,8 @@ class CountingFixedBase:
 
 
 class CountingLinearForms:
-    def __init__(self, kernels: CountingKernels, size: int, forms: Sequence[Form]) -> None:
-        self._kernels, self._size, self._terms = kernels, size, sum(len(sources) for _, _, sources in forms)
+    def __init__(self, kernels: CountingKernels, size: int, forms: Forms) -> None:
+        self._kernels, self._size, self._terms = kernels, size, len(forms.sources)
         kernels.tally.add("linear_forms", self._terms)
 
     def run(self, numbers: FieldArray) -> FieldArray:
@@ -40,6 +40,9 @@ class CountingLinearForms:
         return self._kernels.field_array((self._size,))
 
     transposed = run
+
+    def reached(self, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.ones(self._size, dtype=np.bool_)
 
 
 class CountingKernels:
@@ -122,7 +125,7 @@ class CountingKernels:
         self.tally.add("scatter_add", index.size)
         return self.field_array((size,), CENTRE * float(-np.expm1(-index.size / (CENTRE * size))))
 
-    def linear_forms(self, size: int, forms: Sequence[Form]) -> CountingLinearForms:
+    def linear_forms(self, size: int, forms: Forms) -> CountingLinearForms:
         return CountingLinearForms(self, size, forms)
 
     def sumcheck(

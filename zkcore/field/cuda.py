@@ -21,7 +21,7 @@ from zkcore.field.cuda_rows import CudaFixedBase
 from zkcore.field.cuda_staging import Staging
 from zkcore.field.cuda_states import CudaFractionTree, CudaLinearForms, CudaSumcheck
 from zkcore.field.cuda_sums import SubsetSums
-from zkcore.field.kernels import FixedBase, Form, Leaves, Term
+from zkcore.field.kernels import FixedBase, Forms, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_field import _pack, _reduced
 from zkcore.field.room import Tree
@@ -185,7 +185,7 @@ class CudaKernels(CudaMemory):
         _engine.cuda.scatter_add(self.column(i), self.column(v), size, out.data_ptr(), self.stream())
         return out
 
-    def linear_forms(self, size: int, forms: Sequence[Form]) -> CudaLinearForms:
+    def linear_forms(self, size: int, forms: Forms) -> CudaLinearForms:
         return CudaLinearForms(self, self._host.linear_forms(size, forms))
 
     # ---- sumchecks

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zkcore.field.kernels import LinearForms
 from zkcore.field.native_field import NativeSumcheck, _pack, _reduced, _unpack
 
@@ -23,6 +26,9 @@ class CudaLinearForms:
 
     def transposed(self, numbers: Any) -> Any:
         return self._kernels.to_device(self._host.transposed(self._kernels.to_host(numbers)))
+
+    def reached(self, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._host.reached(nodes)
 
 
 class CudaSumcheck(NativeSumcheck):

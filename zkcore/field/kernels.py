@@ -15,7 +15,9 @@ transcript and draw no randomness.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -31,7 +33,6 @@ IntArray: TypeAlias = NDArray[np.int8] | NDArray[np.int16] | NDArray[np.int32] |
 Column: TypeAlias = FieldArray | IntArray
 Points: TypeAlias = NDArray[np.uint64]
 Term: TypeAlias = tuple[int, tuple[int, ...]]
-Form: TypeAlias = tuple[int, Sequence[int], Sequence[int]]  # its number, coefficients, the numbers that they multiply
 
 
 class Sumcheck(Protocol):
@@ -74,6 +75,25 @@ class Leaves(Protocol):
     def denominator(self) -> Sequence[tuple[int, Column]]: ...
 
 
+@dataclass
+class Forms:
+    """Linear forms, one after the other: form i is number nodes[i], the sum of coefficients[t] * number sources[t] over
+    the terms t from starts[i] to starts[i + 1] - 1."""
+
+    nodes: array[int] = field(default_factory=lambda: array("q"))
+    starts: array[int] = field(default_factory=lambda: array("q", [0]))
+    coefficients: list[int] = field(default_factory=list)
+    sources: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, node: int, coefficients: Sequence[int], sources: Sequence[int]) -> None:
+        if len(coefficients) != len(sources):
+            raise ValueError("a coefficient for each number")
+        self.nodes.append(node)
+        self.coefficients.extend(coefficients)
+        self.sources.extend(sources)
+        self.starts.append(len(self.sources))
+
+
 class LinearForms(Protocol):
     """Forms over n numbers, each over what comes before it. `numbers`: [n, 4], left as they are."""
 
@@ -84,6 +104,10 @@ class LinearForms(Protocol):
     def transposed(self, numbers: FieldArray) -> FieldArray:
         """[n, 4]: the transposed map. In reverse order every form's number is added to those it is over, times the
         coefficients, and becomes 0."""
+        ...
+
+    def reached(self, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """[n], on the host: which numbers these are, or are over, directly or not. A coefficient of zero counts."""
         ...
 
 
@@ -132,7 +156,7 @@ class FieldKernels(Protocol):
         """[size, 4]: out[index[i]] += values[i]. An index outside [0, size) is a ValueError."""
         ...
 
-    def linear_forms(self, size: int, forms: Sequence[Form]) -> LinearForms:
+    def linear_forms(self, size: int, forms: Forms) -> LinearForms:
         """Over `size` numbers. Forms' numbers increase; a form over its own number or a later one is a ValueError."""
         ...
 

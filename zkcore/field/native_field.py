@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 import zkcore._engine as _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, Form, IntArray, Leaves, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Forms, IntArray, Leaves, Term
 from zkcore.field.room import Tree, TreePlan
 
 _SCALAR = 32
@@ -61,21 +60,18 @@ class NativeFractionTree:
 
 
 class NativeLinearForms:
-    def __init__(self, size: int, forms: Sequence[Form]) -> None:
-        counts = [len(sources) for _, _, sources in forms]
-        if counts != [len(coefficients) for _, coefficients, _ in forms]:
-            raise ValueError("forms: a coefficient for each number")
-        nodes = np.array([node for node, _, _ in forms], dtype=np.int64)
-        starts = np.array([0, *accumulate(counts)], dtype=np.int64)
-        sources = np.fromiter(chain.from_iterable(sources for _, _, sources in forms), np.int64, int(starts[-1]))
-        coefficients = _pack(list(chain.from_iterable(coefficients for _, coefficients, _ in forms)))
-        self._forms = _engine.LinearForms(size, nodes, starts, sources, coefficients)
+    def __init__(self, size: int, forms: Forms) -> None:
+        nodes, starts, sources = (np.array(a, dtype=np.int64) for a in (forms.nodes, forms.starts, forms.sources))
+        self._forms = _engine.LinearForms(size, nodes, starts, sources, _pack(forms.coefficients))
 
     def run(self, numbers: FieldArray) -> FieldArray:
         return self._forms.run(numbers)
 
     def transposed(self, numbers: FieldArray) -> FieldArray:
         return self._forms.transposed(numbers)
+
+    def reached(self, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._forms.reached(nodes)
 
 
 class NativeField:
@@ -117,7 +113,7 @@ class NativeField:
     def scatter_add(self, index: NDArray[np.int64], values: FieldArray, size: int) -> FieldArray:
         return _engine.scatter_add(index, values, size)
 
-    def linear_forms(self, size: int, forms: Sequence[Form]) -> NativeLinearForms:
+    def linear_forms(self, size: int, forms: Forms) -> NativeLinearForms:
         return NativeLinearForms(size, forms)
 
     def follow_rounds(

@@ -6,11 +6,12 @@ Nothing here is shared with the native engine: what they agree on, they agree on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import MODULUS, Column, FieldArray, Form, IntArray, Leaves, Term
+from zkcore.field.kernels import MODULUS, Column, FieldArray, Forms, IntArray, Leaves, Term
 
 _TO_MONTGOMERY = pow(2, 256, MODULUS)
 _FROM_MONTGOMERY = pow(_TO_MONTGOMERY, -1, MODULUS)
@@ -131,15 +132,15 @@ class ReferenceFractionTree:
 
 
 class ReferenceLinearForms:
-    def __init__(self, size: int, forms: Sequence[Form]) -> None:
-        last = -1
-        for node, coefficients, sources in forms:
-            if not last < node < size or any(not 0 <= n < node for n in sources):
-                raise ValueError("a form out of order")
-            if len(coefficients) != len(sources) or any(not 0 <= c < MODULUS for c in coefficients):
-                raise ValueError("a coefficient for each number")
+    def __init__(self, size: int, forms: Forms) -> None:
+        self._size, self._forms, last = size, list[tuple[int, list[tuple[int, int]]]](), -1
+        terms = list(zip(forms.coefficients, forms.sources, strict=True))
+        for node, (start, end) in zip(forms.nodes, pairwise(forms.starts), strict=True):
+            own = terms[start:end]
+            if not last < node < size or any(not 0 <= n < node or not 0 <= c < MODULUS for c, n in own):
+                raise ValueError("a form out of order, or no scalar")
+            self._forms.append((node, own))
             last = node
-        self._size, self._forms = size, forms
 
     def _decoded(self, numbers: FieldArray) -> list[int]:
         if len(numbers) != self._size:
@@ -148,17 +149,25 @@ class ReferenceLinearForms:
 
     def run(self, numbers: FieldArray) -> FieldArray:
         out = self._decoded(numbers)
-        for node, coefficients, sources in self._forms:
-            out[node] = sum(c * out[n] for c, n in zip(coefficients, sources, strict=True)) % MODULUS
+        for node, terms in self._forms:
+            out[node] = sum(c * out[n] for c, n in terms) % MODULUS
         return encode(out)
 
     def transposed(self, numbers: FieldArray) -> FieldArray:
         out = self._decoded(numbers)
-        for node, coefficients, sources in reversed(self._forms):
+        for node, terms in reversed(self._forms):
             weight, out[node] = out[node], 0
-            for c, n in zip(coefficients, sources, strict=True):
+            for c, n in terms:
                 out[n] = (out[n] + c * weight) % MODULUS
         return encode(out)
+
+    def reached(self, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        out = np.zeros(self._size, dtype=np.bool_)
+        out[nodes] = True
+        for node, terms in reversed(self._forms):
+            if out[node]:
+                out[[n for _, n in terms]] = True
+        return out
 
 
 class ReferenceField:
@@ -223,7 +232,7 @@ class ReferenceField:
             out[i] += value
         return encode(out)
 
-    def linear_forms(self, size: int, forms: Sequence[Form]) -> ReferenceLinearForms:
+    def linear_forms(self, size: int, forms: Forms) -> ReferenceLinearForms:
         return ReferenceLinearForms(size, forms)
 
     def sumcheck(

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from zkcore.field.kernels import FixedBase, Form, FractionTree, Leaves, LinearForms, Sumcheck, Term
+from zkcore.field.kernels import FixedBase, Forms, FractionTree, Leaves, LinearForms, Sumcheck, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.torch_space import TorchSpace
 
@@ -62,6 +62,9 @@ class _Forms:
 
     def transposed(self, numbers: Any) -> Any:
         return self.kernels._out(self.host.transposed(self.kernels._in(numbers)))
+
+    def reached(self, nodes: Any) -> Any:
+        return self.host.reached(nodes)
 
 
 class TorchKernels:
@@ -124,7 +127,7 @@ class TorchKernels:
     def scatter_add(self, index: Any, values: Any, size: int) -> Any:
         return self._out(self._host.scatter_add(self._in(index), self._in(values), size))
 
-    def linear_forms(self, size: int, forms: Sequence[Form]) -> LinearForms:
+    def linear_forms(self, size: int, forms: Forms) -> LinearForms:
         return _Forms(self, self._host.linear_forms(size, forms))
 
     def sumcheck(

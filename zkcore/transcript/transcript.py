@@ -214,7 +214,7 @@ class Transcript:
         """Prove all constraints, decide all equations, and seal: what came after would be unproved."""
         self._open()
         dead = (
-            self._ledger.tape.unread() if self.hiding else []
+            self._ledger.tape.unread(self.kernels) if self.hiding else []
         )  # in clear, the opening reads its rounds outside the tape
         if dead:
             raise GraphError(f"{len(dead)} message slots are read by no constraint (first: slot {dead[0]})")

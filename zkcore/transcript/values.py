@@ -10,12 +10,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import MODULUS, FieldArray, Form, Kernels, LinearForms
+from zkcore.field.kernels import MODULUS, FieldArray, Forms, Kernels, LinearForms
 
 Nodes = NDArray[np.int64]
 ONE = 0  # node 0 is the constant one: every public constant is a multiple of it
@@ -36,7 +37,7 @@ class Tape:
     def __init__(self) -> None:
         self.size = 1  # nodes
         self.slot_nodes: list[int] = []
-        self.forms: list[Form] = []
+        self.forms = Forms()
         self.products: list[tuple[int, int, int]] = []  # nodes (a, b, c): a * b = c
         self.zeros: list[int] = []  # nodes that vanish
         self._arrays: _Laid | None = None
@@ -79,7 +80,7 @@ class Tape:
         return own
 
     def _form(self, coefficients: Sequence[int], nodes: Sequence[int]) -> int:
-        self.forms.append((self.size, coefficients, nodes))
+        self.forms.add(self.size, coefficients, nodes)
         self.size += 1
         return self.size - 1
 
@@ -102,18 +103,11 @@ class Tape:
             self._arrays = _Laid((kernels, self.size), kernels.linear_forms(self.size, self.forms), inputs)
         return self._arrays
 
-    def unread(self) -> list[int]:
+    def unread(self, kernels: Kernels) -> list[int]:
         """Slots that no constraint reads: dead messages."""
-        live = bytearray(self.size)
-        for a, b, c in self.products:
-            live[a] = live[b] = live[c] = 1
-        for a in self.zeros:
-            live[a] = 1
-        for node, _, nodes in reversed(self.forms):
-            if live[node]:
-                for n in nodes:
-                    live[n] = 1
-        return [slot for slot, node in enumerate(self.slot_nodes) if not live[node]]
+        constrained = np.array([*chain.from_iterable(self.products), *self.zeros], dtype=np.int64)
+        live = self._laid(kernels).forms.reached(constrained)
+        return np.flatnonzero(~live[np.array(self.slot_nodes, dtype=np.int64)]).tolist()
 
 
 def _number(terms: Sequence[tuple[int, Value]], constant: int) -> int | None:

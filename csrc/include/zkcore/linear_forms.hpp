@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,8 @@ class LinearForms {
   void run(Fr* numbers) const;
   // The transposed map: every form's number goes to its sources, with the coefficients, and becomes zero.
   void transposed(Fr* numbers) const;
+  // Whatever a form marked in `read` is over is marked, too; a coefficient of zero counts.
+  void reach(uint8_t* read) const;
 
  private:
   std::vector<size_t> nodes_, starts_, sources_;

@@ -22,4 +22,11 @@ void LinearForms::transposed(Fr* numbers) const {
   count_field_mults(coefficients_.size());
 }
 
+void LinearForms::reach(uint8_t* read) const {
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    if (!read[nodes_[i]]) continue;
+    for (size_t t = starts_[i]; t < starts_[i + 1]; ++t) read[sources_[t]] = 1;
+  }
+}
+
 }  // namespace zkcore
