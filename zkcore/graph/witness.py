@@ -90,6 +90,7 @@ class Witness:
             self._unsettled.clear()
             if wrong is None:
                 return made
+            del made  # its memory is needed again
             self._forget(wrong, derived)
 
     def _forget(self, wrong: set[str], derived: Sequence[str]) -> None:
