@@ -54,6 +54,26 @@ def test_evaluate(engine: str, kind: str, shape: tuple[int, ...]) -> None:
     assert multilinear.evaluate(KERNELS[engine], array, place) % MODULUS == expected
 
 
+def test_many_evaluations_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as by itself; a point's eq table is made once, of the last few points."""
+    k, rng = native.load(), random.Random(5)
+    shapes = [(3, 5), (), (4, 7), (3, 5), (6,), (), (3, 5)]
+    kept, place = multilinear.EqTables(k), {n: p for n in range(1, 9) for p in points(rng, (n,))}
+    wanted = [(make(rng, s, kind)[0], [place[n] for n in s], False) for s in shapes for kind in ("int8", "field")]
+    alone = [multilinear.evaluate(k, *w) % MODULUS for w in wanted]
+    read, made, to_scalars, eq_table = list[int](), list[int](), k.to_scalars, k.eq_table
+    monkeypatch.setattr(k, "to_scalars", lambda a: read.append(len(a)) or to_scalars(a))
+    monkeypatch.setattr(k, "eq_table", lambda p: made.append(len(p)) or eq_table(p))
+    assert [v % MODULUS for v in multilinear.evaluate_all(k, wanted, kept)] == alone
+    assert len(read) == 1 and len(made) == len({place[n] for s in shapes for n in s})
+    assert multilinear.evaluate_all(k, [], kept) == [] and len(read) == 1
+    for i in range(multilinear.EqTables.KEPT):
+        kept((i, i))
+    made.clear()
+    kept((0, 0)), kept(place[3])
+    assert made == [2]
+
+
 @engines
 @kinds
 def test_evaluate_at_a_cell_is_the_entry(engine: str, kind: str) -> None:

@@ -120,7 +120,8 @@ class Product:
         for name, letters in dict.fromkeys(factors):
             outer = {x: own[x] for x in letters if x not in p.summed}
             data = self.session.data().array(name)
-            bound, left = multilinear.bind(k, data, letters, outer, self.session.system.ternary(name))
+            ternary = self.session.system.ternary(name)
+            bound, left = multilinear.bind(k, data, letters, outer, ternary, self.session.eq_tables)
             if left:
                 tables[name, letters] = flat(bound, left, p.summed, shape)
             else:

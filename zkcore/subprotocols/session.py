@@ -40,6 +40,7 @@ class Session:
         self._paired: dict[tuple[str, Place, Place], int] = {}
         self._table_values: dict[tuple[str, int, Point], int] = {}
         self._last_weights: tuple[Point, FieldArray] | None = None
+        self.eq_tables = multilinear.EqTables(self.kernels)
 
     # --- data --------------------------------------------------------------------------------------------------------
     def public(self, name: str) -> Array:
@@ -80,7 +81,7 @@ class Session:
             if known:
                 numbers = dict(zip(wanted, known(), strict=True))
                 return [numbers[w] for w in fresh]
-            return self.data().settled(lambda: [self.evaluate(*w) for w in fresh])
+            return self.data().settled(lambda: self.evaluate(fresh))
 
         sent = self.t.message("evaluations", len(fresh), make if self.t.proving else nothing)
         for (name, place), value in zip(fresh, sent, strict=True):
@@ -103,9 +104,10 @@ class Session:
             self._known[name, place] = closed
         return self._known[name, place]
 
-    def evaluate(self, name: str, place: Place) -> int:
+    def evaluate(self, wanted: Sequence[Wanted]) -> list[int]:
         """Prover only."""
-        return multilinear.evaluate(self.kernels, self.data().array(name), place, self.system.ternary(name))
+        held = ((self.data().array(n), place, self.system.ternary(n)) for n, place in wanted)
+        return multilinear.evaluate_all(self.kernels, held, self.eq_tables)
 
     def places(self, expr: Expr, at: At) -> list[Wanted]:
         return [(n, tuple(at[x] for x in letters)) for _, n, letters in expr.terms]
