@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import zkcore._engine as _engine
-from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Points
+from zkcore.field.kernels import Column, FieldArray, FixedBase, Points
+from zkcore.field.native_field import _pack
 
 
 class NativeFixedBase:
@@ -17,9 +18,7 @@ class NativeFixedBase:
 
     def combine(self, scalars: Sequence[int], in_team: bool = False) -> Points:
         """`in_team`: on cores that are kept awake for the next call."""
-        if not all(0 <= scalar < MODULUS for scalar in scalars):
-            raise ValueError("a scalar must lie in [0, R)")
-        return self.tables.combine(b"".join([scalar.to_bytes(32, "little") for scalar in scalars]), in_team)
+        return self.tables.combine(_pack(scalars), in_team)
 
 
 class NativeCurve:

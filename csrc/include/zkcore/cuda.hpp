@@ -73,7 +73,8 @@ class Array {
 // Verbs take the device for one of so many bytes, where they choose how much to do at once; 0: as it is.
 void plan_with(size_t bytes);
 
-// Results that kernels write into the host's memory; read after `wait`.
+// Results that kernels write into the host's memory; read after `wait`. A kernel leaves its ticket behind its
+// results: the host sees that sooner than the end of the kernel.
 class Mailbox {
  public:
   explicit Mailbox(size_t count);
@@ -81,11 +82,16 @@ class Mailbox {
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
   Fr* data() const { return data_; }
-  static void wait(Stream stream);
+  uint64_t* flag() const { return reinterpret_cast<uint64_t*>(data_ + count_); }
+  // For the next kernel on the stream that is waited for.
+  uint64_t new_ticket();
+  // Until the kernel with the last ticket has delivered.
+  void wait(Stream stream) const;
 
  private:
   Fr* data_;
   size_t count_;
+  uint64_t ticket_ = 0;
 };
 
 // ---- columns

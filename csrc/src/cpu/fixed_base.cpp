@@ -1,4 +1,6 @@
 #include <array>
+#include <atomic>
+#include <bit>
 
 #include "batch_affine.hpp"
 #include "parallel.hpp"
@@ -88,11 +90,38 @@ void FixedBase::add_blinds(Xyzz* sums, const Fr* blinds, size_t n, Affine* out, 
   });
 }
 
+namespace {
+
+// A sum of what the pieces of a team's job leave, by pairs: who is the second of a pair adds.
+class JoinedPieces {
+ public:
+  void leave(int piece, const Xyzz& own) {
+    sums_[static_cast<size_t>(piece)] = own;
+    auto left = static_cast<size_t>(piece);
+    size_t node = kPieces + left;  // of a binary tree: 1 is the root, 2 i and 2 i + 1 are below i
+    for (size_t apart = 1; node > 1; apart *= 2) {
+      node /= 2;
+      if (!one_left_[node].exchange(true, std::memory_order_acq_rel)) return;
+      left = left / (2 * apart) * (2 * apart);
+      sums_[left] = add(sums_[left], sums_[left + apart]);
+    }
+  }
+  const Xyzz& sum() const { return sums_[0]; }  // when all pieces have left theirs
+
+ private:
+  static constexpr auto kPieces = static_cast<size_t>(kTeamPieces);
+  static_assert(std::has_single_bit(kPieces));
+  std::array<Xyzz, kPieces> sums_;
+  std::array<std::atomic<bool>, kPieces> one_left_{};  // by node
+};
+
+}  // namespace
+
 Affine FixedBase::combine(const Fr* scalars, size_t count, bool in_team) const {
   Xyzz sum = Xyzz::infinity();
   uint64_t adds = 0;
   if (in_team && count > 1) {
-    std::array<Xyzz, kTeamPieces> sums;
+    JoinedPieces sums;
     std::array<uint64_t, kTeamPieces> own{};
     std::vector<std::array<int, kWindows>> digits;
     for (size_t b = 0; b < count; ++b) digits.push_back(digits_of<kWindows>(scalars[b].to_limbs()));
@@ -103,12 +132,10 @@ Affine FixedBase::combine(const Fr* scalars, size_t count, bool in_team) const {
         part = add_windows(part, b, digits[b].data(), piece * kEach, (piece + 1) * kEach,
                            own[static_cast<size_t>(piece)]);
       }
-      sums[static_cast<size_t>(piece)] = part;
+      sums.leave(piece, part);
     });
-    for (size_t piece = 0; piece < sums.size(); ++piece) {
-      sum = add(sum, sums[piece]);
-      adds += own[piece];
-    }
+    sum = sums.sum();
+    for (const uint64_t some : own) adds += some;
   } else {
     for (size_t b = 0; b < count; ++b) sum = accumulate(sum, b, scalars[b].to_limbs(), adds);
   }

@@ -7,7 +7,8 @@
 
 namespace zkcore {
 
-inline constexpr int kTeamPieces = 8;
+inline constexpr int kTeamPieces =
+    16;  // a power of two; more than threads, so that none waits long for the last
 
 // Calls body(piece) for the pieces 0 .. kTeamPieces - 1, some of them on threads that look out for work for a
 // while after the last job and then sleep. With few cores all are the caller's. `body` must not throw. One

@@ -111,6 +111,8 @@ __global__ void __launch_bounds__(kBlock) sum_kernel(const Fr* values, size_t n,
 }
 
 constexpr size_t kMinSegment = 256;
+constexpr size_t kBriefRow =
+    2048;  // to launch the sum of a row's segments takes longer than a row of so many
 constexpr unsigned kMaxRowBlocks = 1u << 30;
 
 size_t segments_for(size_t blocks, size_t k) {
@@ -124,12 +126,16 @@ void fold(const T* data, FoldShape s, const Fr* weights, Fr* out, Stream stream)
   const size_t outputs = s.outer * s.inner;
   const bool rows = s.inner == 1 && s.k >= kMinSegment;
   const size_t blocks = rows ? s.outer : blocks_for(outputs);
-  const size_t segments = segments_for(blocks, s.k);
+  const bool brief = rows && s.k <= kBriefRow;
+  const size_t segments = brief ? 1 : segments_for(blocks, s.k);
   s.segment = (s.k + segments - 1) / segments;
-  const Array<Fr> partial(segments * outputs, stream);
+  const bool whole = segments == 1 && !EntrySum<T>::kBiased;
+  const Array<Fr> partial = whole ? Array<Fr>() : Array<Fr>(segments * outputs, stream);
   const dim3 grid(static_cast<unsigned>(std::min<size_t>(blocks, kMaxRowBlocks)),
                   static_cast<unsigned>(segments));
-  launch(rows ? rows_kernel<T> : columns_kernel<T>, {grid, kBlock}, stream, data, weights, s, partial.data());
+  launch(rows ? rows_kernel<T> : columns_kernel<T>, {grid, kBlock}, stream, data, weights, s,
+         whole ? out : partial.data());
+  if (whole) return;
   Array<Fr> weight_sum;
   Fr scale = Fr::zero();
   if constexpr (EntrySum<T>::kBiased) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <new>
@@ -41,6 +42,12 @@ void keep_pool() {
     return true;
   }();
   (void)done;
+}
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
 }
 
 // Pinned memory is slow to get: mailboxes are kept for the next user.
@@ -100,7 +107,7 @@ Mailbox::Mailbox(size_t count) : data_(nullptr), count_(count) {
     return;
   }
   void* memory = nullptr;
-  check(cudaHostAlloc(&memory, count * sizeof(Fr), cudaHostAllocMapped | cudaHostAllocPortable));
+  check(cudaHostAlloc(&memory, (count + 1) * sizeof(Fr), cudaHostAllocMapped | cudaHostAllocPortable));
   data_ = static_cast<Fr*>(memory);
 }
 
@@ -109,7 +116,25 @@ Mailbox::~Mailbox() {
   free_mailboxes().emplace(count_, data_);
 }
 
-void Mailbox::wait(Stream stream) { check(cudaStreamSynchronize(stream)); }
+// No two kernels have the same: what an earlier owner of the memory left there is nobody's ticket.
+uint64_t Mailbox::new_ticket() {
+  static std::atomic<uint64_t> last{0};
+  return ticket_ = ++last;
+}
+
+void Mailbox::wait(Stream stream) const {
+  constexpr int kLooks = 1000;  // some tens of microseconds, until the stream is asked whether it is well
+  const auto delivered = [this] { return __atomic_load_n(flag(), __ATOMIC_ACQUIRE) == ticket_; };
+  while (ticket_ != 0) {
+    for (int i = 0; i < kLooks; ++i) {
+      if (delivered()) return;
+      pause();
+    }
+    const cudaError_t status = cudaStreamQuery(stream);
+    if (status != cudaErrorNotReady) return check(status);
+    (void)cudaGetLastError();  // that is no error
+  }
+}
 
 int multiprocessors() {
   static const int count = attribute(cudaDevAttrMultiProcessorCount);

@@ -99,11 +99,13 @@ __device__ __forceinline__ void store(F* to, const F& value) {
 // ---- sums over a grid
 
 // Where a grid leaves `K` sums: partial ones by block, the whole ones in `result`. `counter` is zero before
-// and after.
+// and after. `flag` (null: nobody looks) gets the ticket once the result is there.
 struct Report {
   Fr* partial;
   uint32_t* counter;
   Fr* result;
+  uint64_t* flag;
+  uint64_t ticket;
 };
 
 // Room for the reports of one stream.
@@ -112,7 +114,11 @@ class Reports {
   static constexpr unsigned kMaxBlocks = 2048;
   static constexpr int kMaxSums = 4;
   explicit Reports(Stream stream);
-  Report to(Fr* result) const { return {partial_.data(), counter_.data(), result}; }
+  Report to(Fr* result) const { return {partial_.data(), counter_.data(), result, nullptr, 0}; }
+  // For one kernel; the result begins at the entry `first`.
+  Report to(Mailbox& box, size_t first = 0) const {
+    return {partial_.data(), counter_.data(), box.data() + first, box.flag(), box.new_ticket()};
+  }
 
  private:
   Array<Fr> partial_;
@@ -148,14 +154,21 @@ __device__ Fr block_sum(const Fr* sums) {
   return total;
 }
 
+// By one block: thread k < K has the whole sum k.
+template <int K>
+__device__ __forceinline__ void deliver(const Fr& total, const Report& report) {
+  if (threadIdx.x < K) store(report.result + threadIdx.x, total);
+  if (report.flag == nullptr) return;
+  if (threadIdx.x < K) __threadfence_system();
+  __syncthreads();
+  if (threadIdx.x == 0) *static_cast<volatile uint64_t*>(report.flag) = report.ticket;
+}
+
 // The last block to finish adds up what all have left.
 template <int K>
 __device__ void grid_sum(const Fr* sums, const Report& report) {
   Fr total = block_sum<K>(sums);
-  if (gridDim.x == 1) {
-    if (threadIdx.x < K) store(report.result + threadIdx.x, total);
-    return;
-  }
+  if (gridDim.x == 1) return deliver<K>(total, report);
   __shared__ bool last;
   if (threadIdx.x < K) {
     store(report.partial + static_cast<size_t>(blockIdx.x) * K + threadIdx.x, total);
@@ -174,8 +187,8 @@ __device__ void grid_sum(const Fr* sums, const Report& report) {
     for (int k = 0; k < K; ++k) all[k] += load_once(report.partial + static_cast<size_t>(b) * K + k);
   }
   total = block_sum<K>(all);
-  if (threadIdx.x < K) store(report.result + threadIdx.x, total);
   if (threadIdx.x == 0) *report.counter = 0;
+  deliver<K>(total, report);
 }
 
 }  // namespace zkcore::cuda

@@ -110,7 +110,7 @@ class LayerTables : public RoundTables {
     if (!remade_sums_.empty()) {
       sums = remade_sums_;
     } else if (active > 0) {
-      Mailbox::wait(stream_);
+      mailbox_.wait(stream_);
       std::copy_n(mailbox_.data(), sums_, sums.begin());
     }
     if (active < pairs) sums[0] += batch_ * (Fr::one() - eq->prefix_sum(active));
@@ -146,7 +146,7 @@ class LayerTables : public RoundTables {
   }
 
  private:
-  Report report() const { return reports_.to(mailbox_.data()); }
+  Report report() { return reports_.to(mailbox_); }
 
   // What is bound overwrites the layer's tables: a layer is proved once.
   NodeTables nodes() const { return {layer_->children(), used_, merged_ ? batch_ : Fr::zero()}; }
@@ -217,7 +217,7 @@ class LayerTables : public RoundTables {
              NodeTables(room.children(), 2 * count, merged ? batch_ : Fr::zero()),
              LayerRound{count, count, 2 * count, batch_, Fr::zero(), choice.x}, own, report());
       count_field_mults(3 * count * remade_sums_.size());
-      Mailbox::wait(stream_);
+      mailbox_.wait(stream_);
       for (size_t k = 0; k < remade_sums_.size(); ++k) remade_sums_[k] += mailbox_.data()[k];
     }
     leaves_->count_pass();

@@ -52,9 +52,10 @@ __device__ __forceinline__ void report_pairs(const PairEnd& end, const Fr& own, 
   grid_sum<2>(totals, report);
 }
 
-// `pairs` > 0.
+// `pairs` > 0. A single block has but one turn.
 template <class Kernel>
 Shape pair_shape(Kernel kernel, size_t pairs) {
+  if (pairs <= kPairs) return {dim3(1), kBlock};
   const unsigned most = std::min(resident_blocks(kernel), Reports::kMaxBlocks) / 2;
   const size_t wanted = (pairs + kBlock - 1) / kBlock;  // two blocks each
   return {dim3(2 * static_cast<unsigned>(std::min<size_t>(wanted, std::max(most, 1u)))), kBlock};

@@ -52,6 +52,26 @@ void fill_levels(std::span<const Fr> variables, Fr* levels, Stream stream) {
   }
 }
 
+// ---- Lagrange
+
+// 1 / prod over i != j of (j - i), for i, j < count.
+const std::vector<Fr>& lagrange_scales(size_t count) {
+  static const auto known = [] {  // an inversion takes longer than all else that a round leaves to the host
+    std::array<std::vector<Fr>, kMaxDegree + 1> all;
+    for (size_t n = 0; n < all.size(); ++n) {
+      for (size_t j = 0; j < n; ++j) {
+        Fr product = Fr::one();
+        for (size_t i = 0; i < n; ++i) {
+          if (i != j) product *= Fr::from_int64(static_cast<int64_t>(j) - static_cast<int64_t>(i));
+        }
+        all[n].push_back(inverse(product));
+      }
+    }
+    return all;
+  }();
+  return known[count];
+}
+
 }  // namespace
 
 // ---- SplitEq
@@ -106,17 +126,15 @@ SumcheckState::SumcheckState(std::unique_ptr<RoundTables> tables, int variables,
 // constant through the values.
 Fr SumcheckState::Polynomial::at(const Fr& x) const {
   const size_t n = values.size();
+  const std::vector<Fr>& scales = lagrange_scales(n);
   Fr total = Fr::zero();
   Fr all = Fr::one();
   for (size_t j = 0; j < n; ++j) {
-    Fr numerator = Fr::one();
-    Fr denominator = Fr::one();
+    Fr weight = scales[j];
     for (size_t i = 0; i < n; ++i) {
-      if (i == j) continue;
-      numerator *= x - Fr::from_uint64(i);
-      denominator *= Fr::from_int64(static_cast<int64_t>(j) - static_cast<int64_t>(i));
+      if (i != j) weight *= x - Fr::from_uint64(i);
     }
-    total += values[j] * (denominator == Fr::one() ? numerator : numerator * inverse(denominator));
+    total += values[j] * weight;
     all *= x - Fr::from_uint64(j);
   }
   return total + leading * all;
@@ -147,6 +165,8 @@ void SumcheckState::start() {
   tables_->sum(points, {end_}, eq_ ? &view : nullptr, pairs, pending_ ? &*pending_ : nullptr);
   pending_.reset();
   started_ = true;
+  const Fr other = line(end_ ? Fr::zero() : Fr::one());  // while the device is at work
+  inverse_other_ = other == Fr::one() ? other : other.is_zero() ? Fr::zero() : inverse(other);
 }
 
 const SumcheckState::Polynomial& SumcheckState::polynomial() {
@@ -164,13 +184,11 @@ const SumcheckState::Polynomial& SumcheckState::polynomial() {
   Polynomial q;
   q.values.resize(static_cast<size_t>(std::max(e, 2)));
   q.values[both ? 0 : end] = sums[0];
-  const Fr other = end ? at_zero : at_one;
   if (both) {
     q.values[1] = sums[2];
     claim_ = at_zero * q.values[0] + at_one * q.values[1];
-  } else if (claim_ && !other.is_zero()) {
-    const Fr rest = *claim_ - (end ? at_one : at_zero) * sums[0];
-    q.values[!end] = other == Fr::one() ? rest : rest * inverse(other);
+  } else if (claim_ && !inverse_other_.is_zero()) {
+    q.values[!end] = (*claim_ - (end ? at_one : at_zero) * sums[0]) * inverse_other_;
   } else {
     q.values[!end] = sum_at(!end, pairs);
     claim_ = at_zero * q.values[0] + at_one * q.values[1];
@@ -200,14 +218,12 @@ void SumcheckState::bind(const Fr& challenge) {
   started_ = false;
   if (pending_) tables_->bind(size_t{1} << variables_, *pending_);
   pending_ = challenge;
-  if (polynomial_) {
-    claim_ = polynomial_->at(challenge) * line(challenge);
-  } else {
-    claim_.reset();
-  }
-  polynomial_.reset();
+  const Fr scale = line(challenge);
   if (eq_) eq_->bind(challenge);
-  if (--variables_ > 0) start();
+  if (--variables_ > 0) start();  // the rest while the device is at work
+  claim_.reset();
+  if (polynomial_) claim_ = polynomial_->at(challenge) * scale;
+  polynomial_.reset();
 }
 
 std::vector<Fr> SumcheckState::finals() {

@@ -79,9 +79,10 @@ class SumcheckState : public Prover {
   std::optional<Fr> claim_;
   std::optional<Fr> pending_;  // a challenge that is not yet bound
   std::optional<Polynomial> polynomial_;
-  bool started_ = false;  // the current round's sums are being computed
-  bool end_ = false;      // of which the one at 0 or 1 is this end's
-  bool both_ = false;     // or both are summed
+  bool started_ = false;           // the current round's sums are being computed
+  bool end_ = false;               // of which the one at 0 or 1 is this end's
+  bool both_ = false;              // or both are summed
+  Fr inverse_other_ = Fr::zero();  // 1 / the line's value at the other end; 0 if that is 0
 };
 
 }  // namespace zkcore::cuda

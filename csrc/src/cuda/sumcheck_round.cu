@@ -3,6 +3,8 @@
 //
 // Table j has its first entries f(0, x) at x and f(1, x) half a table on. Binding overwrites a table that is
 // the prover's own: index i reads entries i, i + n/4, i + n/2, i + 3n/4 and writes i and i + n/4.
+#include <cstring>
+
 #include "cuda/pair_round.cuh"
 #include "cuda/sumcheck.cuh"
 #include "zkcore/field_counters.hpp"
@@ -295,7 +297,7 @@ class TermTables : public RoundTables {
     if (challenge) prepare(2 * pairs);
     const BindChallenge bind = challenge ? bind_challenge(*challenge) : BindChallenge{};
     for (size_t g = 0; g < groups_.size(); ++g) {
-      const Report report = reports_.to(mailbox_->data() + g * Reports::kMaxSums);
+      const Report report = reports_.to(*mailbox_, g * Reports::kMaxSums);
       count(groups_[g], point_count(points), eq != nullptr, pairs);
       if (points == Points::kBothLeading && integer_round(groups_[g], eq, pairs, report)) continue;
       with_round_kind(points, challenge != nullptr, eq != nullptr, [&](auto p, auto fused, auto with_eq) {
@@ -315,7 +317,7 @@ class TermTables : public RoundTables {
   }
 
   std::vector<Fr> collect(const SplitEq* eq, size_t pairs) override {
-    Mailbox::wait(stream_);
+    mailbox_->wait(stream_);
     std::vector<Fr> sums(static_cast<size_t>(point_count(points_)), Fr::zero());
     for (size_t g = 0; g < groups_.size(); ++g) {
       for (size_t k = 0; k < sums.size(); ++k) {
@@ -337,18 +339,20 @@ class TermTables : public RoundTables {
   }
 
   std::vector<Fr> finals() override {
+    const Mailbox room(columns_.size());  // all are waited for together
+    for (size_t j = 0; j < columns_.size(); ++j) {
+      visit(columns_[j], [&](auto* data) {
+        check(cudaMemcpyAsync(room.data() + j, data, sizeof *data, cudaMemcpyDeviceToHost, stream_));
+      });
+    }
+    check(cudaStreamSynchronize(stream_));
     std::vector<Fr> values(columns_.size());
     for (size_t j = 0; j < columns_.size(); ++j) {
-      const Column& c = columns_[j];
-      if (c.type == ColumnType::kField) {
-        copy_to_host(&values[j], c.data, sizeof(Fr), stream_);
-      } else {
-        visit_integers(c, [&](auto* data) {
-          std::decay_t<decltype(*data)> value{};
-          copy_to_host(&value, data, sizeof value, stream_);
-          values[j] = to_field(value);
-        });
-      }
+      visit(columns_[j], [&](auto* data) {
+        std::decay_t<decltype(*data)> value{};
+        std::memcpy(&value, room.data() + j, sizeof value);
+        values[j] = to_field(value);
+      });
     }
     return values;
   }
