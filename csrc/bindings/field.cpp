@@ -268,7 +268,7 @@ void bind_prover(py::class_<P>& type) {
   type.def("round", &P::round).def("bind", &P::bind, py::arg("challenge")).def("finals", &P::finals);
 }
 
-// ---- a sumcheck's verifier
+// ---- what the rounds of a sumcheck lead to
 
 py::tuple py_follow_rounds(const py::bytes& state, const std::tuple<py::bytes, py::bytes, py::bytes>& frames,
                            const py::bytes& messages, size_t rounds, size_t pieces, int degree) {
@@ -287,6 +287,11 @@ py::tuple py_follow_rounds(const py::bytes& state, const std::tuple<py::bytes, p
   const std::vector<Fr> weights = fold_rounds(drawn, static_cast<size_t>(degree));
   return py::make_tuple(py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size()),
                         to_bytes(drawn), to_bytes(weights));
+}
+
+py::bytes py_fold_rounds(const py::bytes& challenges, int degree) {
+  if (degree < 1 || degree > kMaxDegree) fail("degree: expected 1 to " + std::to_string(kMaxDegree));
+  return to_bytes(fold_rounds(scalars(challenges, "challenges"), static_cast<size_t>(degree)));
 }
 
 // ---- linear forms over what came before them
@@ -437,6 +442,7 @@ void bind_field(py::module_& m) {
   m.def("scatter_add", &py_scatter_add, py::arg("index"), py::arg("values"), py::arg("size"));
   m.def("follow_rounds", &py_follow_rounds, py::arg("state"), py::arg("frames"), py::arg("messages"),
         py::arg("rounds"), py::arg("pieces"), py::arg("degree"));
+  m.def("fold_rounds", &py_fold_rounds, py::arg("challenges"), py::arg("degree"));
   m.def("field_counters", &py_field_counters);
 
   py::class_<PySumcheck> sumcheck(m, "Sumcheck");

@@ -407,6 +407,20 @@ MUTANTS: dict[str, Mutant] = {
         ATTACKS,
         "drawn_in_time",
     ),
+    "rounds led, weights": mutant(
+        "transcript/replay",
+        "kernels.fold_rounds(point, degree)",
+        "kernels.fold_rounds(point[::-1], degree)",
+        REPLAY,
+        "same_as",
+    ),
+    "rounds led, drawn too early": mutant(
+        "transcript/replay",
+        "        numbers += send(LABEL, degree, prover.round)\n        point.append(draw(LABEL))\n",
+        "        point.append(draw(LABEL))\n        numbers += send(LABEL, degree, prover.round)\n",
+        ATTACKS,
+        "drawn_in_time",
+    ),
     "rounds ahead, unabsorbed": mutant(
         "transcript/wire", "follow(kernels, label, data,", "follow(kernels, label, bytes(len(data)),", REPLAY, "same_as"
     ),
@@ -423,7 +437,11 @@ MUTANTS: dict[str, Mutant] = {
         "transcript/values", "self._form([*weights[:-1], scale]", "self._form([*weights[:-1], 1]", REPLAY, "same_as"
     ),
     "rounds ahead, rows": mutant(
-        "transcript/blind", "self.position.extend(range(k, ", "self.position.extend(range(0, ", REPLAY, ""
+        "transcript/blind",
+        "self.position.extend(range(row * self.width, ",
+        "self.position.extend(range(0, ",
+        REPLAY,
+        "",
     ),
     "opening batch": known("commitment/hyrax", "opening batch", 1),
     "claims batch": known("subprotocols/joint", "claims", 1),

@@ -239,6 +239,21 @@ def test_linear_forms(rng: random.Random, size: int) -> None:
     np.testing.assert_array_equal(native.reached(some), reference.reached(some))
 
 
+@pytest.mark.parametrize("rounds", [0, 1, 2, 9])
+@pytest.mark.parametrize("degree", [1, 2, 3, 16])
+def test_fold_rounds(rng: random.Random, rounds: int, degree: int) -> None:
+    challenges = [rng.choice([0, 1, 2, rng.randrange(MODULUS)]) for _ in range(rounds)]
+    weights = NATIVE.fold_rounds(challenges, degree)
+    assert weights == REFERENCE.fold_rounds(challenges, degree)
+    assert len(weights) == rounds * degree + 1
+
+
+@pytest.mark.parametrize("degree", [-1, 0, 17])
+def test_fold_rounds_of_no_degree(degree: int) -> None:
+    with pytest.raises(ValueError, match="degree"):
+        NATIVE.fold_rounds([1], degree)
+
+
 def test_linear_forms_by_hand() -> None:
     """v = 2 a + 3 b, w = 5 v - v."""
     forms = NATIVE.linear_forms(4, laid([(2, [2, 3], [0, 1]), (3, [5, MODULUS - 1], [2, 2])]))

@@ -1,4 +1,5 @@
-"""All rounds of a sumcheck at once do what one round after the other does (transcript/replay.py)."""
+"""Rounds of a sumcheck that carry no claim along, a verifier's all at once, do what the definition does
+(transcript/replay.py)."""
 
 from __future__ import annotations
 
@@ -33,6 +34,14 @@ class RoundByRound(VerifierChannel):
     """Read by the definition."""
 
     ahead = False
+
+
+class Blinds(ProverChannel):
+    """1, 2, 3, ..., in the order in which they are asked for."""
+
+    def blinders(self, count: int) -> list[int]:
+        self._drawn += count
+        return list(range(self._drawn - count + 1, self._drawn + 1))
 
 
 class Coins:
@@ -76,9 +85,17 @@ def form(t: Transcript, claim: Number) -> tuple[list[int], int]:
 @pytest.mark.parametrize("num_vars", [0, 1, 2, 7])
 @pytest.mark.parametrize("degree", [1, 2, 3, 7, WIDTH, WIDTH + 1, 16])
 def test_the_same_as_round_by_round(num_vars: int, degree: int, public: bool) -> None:
-    channel = ProverChannel(b"")
-    prover = begin(channel)
+    channel, same = Blinds(b""), Blinds(b"")
+    prover, leading = begin(channel), begin(same)
+    prover._leads = False
     point, proved = protocol(prover, num_vars, degree, public)
+    assert leading._leads
+    again, led = protocol(leading, num_vars, degree, public)
+    assert isinstance(proved, Value) and isinstance(led, Value)
+    assert again == point and same.proof == channel.proof and led.number == proved.number
+    assert form(leading, led) == form(prover, proved)
+    assert vars(leading._ledger) | {"tape": None} == vars(prover._ledger) | {"tape": None}
+    assert len(leading._ledger.tape.forms.nodes) < len(prover._ledger.tape.forms.nodes) or num_vars == 0
     seen = []
     for reader in (VerifierChannel, RoundByRound):
         t = begin(reader(bytes(channel.proof)))
@@ -105,7 +122,9 @@ def test_the_same_as_round_by_round(num_vars: int, degree: int, public: bool) ->
     ],
 )
 def test_only_a_verifier_of_hidden_messages_goes_ahead(channel: Channel, hiding: bool, follows: bool) -> None:
-    assert (Transcript(channel, TOOLS, b"", hiding=hiding)._follows is not None) == follows
+    t = Transcript(channel, TOOLS, b"", hiding=hiding)
+    assert (t._follows is not None) == follows
+    assert t._leads == (hiding and channel.proving)
 
 
 # --- the engine's verb ------------------------------------------------------------------------------------------------

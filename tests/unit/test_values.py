@@ -71,25 +71,30 @@ def test_a_claim_that_is_followed_is_a_sum_over_new_slots(public: bool) -> None:
     """The same form as if it were written down, over slots of the same numbers."""
     rng, (tape, values) = random.Random(4), grown(random.Random(4), 3, 5)
     claim, weights = 11 if public else values[-1], [rng.randrange(MODULUS) for _ in range(5)]
-    followed = tape.follow(claim, 4, weights)
+    known = [rng.randrange(MODULUS) for _ in range(4)]
+    followed = tape.follow(claim, known, weights)
     slots = [Value(tape, node, None) for node in tape.slot_nodes[-4:]]
     written = linear(list(zip(weights, [*slots, claim], strict=True)), tape)
     assert tape.slots == 7
+    number = claim.number if isinstance(claim, Value) else claim
+    assert number is not None
+    assert followed.number == sum(w * v for w, v in zip(weights, [*known, number], strict=True)) % MODULUS
     assert backward(tape, [(followed.node, 1)]) == backward(tape, [(written.node, 1)])
     numbers = [rng.randrange(MODULUS) for _ in range(7)]
     at = forward(tape, numbers, 1)
     assert at[followed.node] == at[written.node]
     tape.zeros.append(followed.node)
     assert not set(tape.unread(KERNELS)) & {3, 4, 5, 6}
+    assert tape.follow(claim, [None] * 4, weights).number is None
 
 
 def test_what_is_refused_of_a_claim_that_is_followed() -> None:
     tape, other = Tape(), Tape()
     with pytest.raises(TypeError, match="two transcripts"):
-        tape.follow(other.slot(1), 1, [1, 1])
+        tape.follow(other.slot(1), [1], [1, 1])
     for weights in ([], [1], [1, 1, 1]):
         with pytest.raises(ValueError, match="a weight for each"):
-            tape.follow(5, 1, weights)
+            tape.follow(5, [1], weights)
 
 
 def test_backward_of_nothing_is_nothing() -> None:

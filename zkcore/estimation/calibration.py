@@ -138,6 +138,7 @@ def _field_probes(point: list[int], f: Mapping[int, Any], z: Mapping[int, Any]) 
         "scatter_add": _pair(lambda n: lambda k: k.scatter_add(z[n] + 2048, f[n], 4099), 3, 16),
         "linear_forms": _pair(lambda n: lambda k: k.linear_forms(n, _chain(n, point)), 8, 4096),
         "run_linear_forms": _pair(lambda n: lambda k: k.linear_forms(n, _chain(n, point)).run(f[14][:n]), 8, 4096),
+        "fold_rounds": _pair(lambda n: lambda k: k.fold_rounds(point[:n], 3), 1, 16),
         "from_scalars": _pair(lambda n: lambda k: k.from_scalars(point * n), 1, 64),
         "to_scalars": _pair(lambda n: lambda k: k.to_scalars(f[n]), 3, 11),
     }

@@ -128,6 +128,11 @@ class CountingKernels:
     def linear_forms(self, size: int, forms: Forms) -> CountingLinearForms:
         return CountingLinearForms(self, size, forms)
 
+    def fold_rounds(self, challenges: Sequence[int], degree: int) -> list[int]:
+        rounds = len(challenges)
+        self.tally.add("fold_rounds", rounds * degree, field_mults=rounds * (4 * degree + 3))
+        return [SOME] * (rounds * degree + 1)
+
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
     ) -> CountingSumcheck:

@@ -58,6 +58,7 @@ class CudaKernels(CudaMemory):
 
         super().__init__(torch, device, tree_room)
         self._host = NativeKernels()
+        self.fold_rounds = self._host.fold_rounds
         self._moved = 0
         self._staging = Staging(torch, self.device)
         self._sums: SubsetSums | None = None

@@ -160,6 +160,11 @@ class FieldKernels(Protocol):
         """Over `size` numbers. Forms' numbers increase; a form over its own number or a later one is a ValueError."""
         ...
 
+    def fold_rounds(self, challenges: Sequence[int], degree: int) -> list[int]:
+        """[rounds * degree + 1]: a sumcheck's last claim is a sum over the numbers that its rounds sent (values at 0,
+        2, ..., degree), in order, and the first claim, with these weights."""
+        ...
+
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
     ) -> Sumcheck:
@@ -265,8 +270,7 @@ class FollowsRounds(Protocol):
     ) -> tuple[bytes, list[int], list[int]]:
         """`messages`: `pieces` of one size for each round. Of a 64-byte state and frames (b, m, c) a piece makes
         SHA-512(b + state + m + piece); then the round's challenge is SHA-512(b + state + c), the new state, mod R.
-        Returns the state, the challenges, and [rounds * degree + 1] weights: the last claim's coefficients in the
-        numbers that the rounds send (values at 0, 2, ..., degree), in order, and in the first claim."""
+        Returns the state, the challenges, and what `fold_rounds` makes of them."""
         ...
 
 

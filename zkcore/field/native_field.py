@@ -123,6 +123,9 @@ class NativeField:
         state, drawn, weights = _engine.follow_rounds(state, frames, messages, rounds, pieces, degree)
         return state, _unpack(drawn), _unpack(weights)
 
+    def fold_rounds(self, challenges: Sequence[int], degree: int) -> list[int]:
+        return _unpack(_engine.fold_rounds(_pack(challenges), degree))
+
     def sumcheck(
         self, tables: Sequence[Column], terms: Sequence[Term], degree: int, eq_point: Sequence[int] | None = None
     ) -> NativeSumcheck:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,6 +232,17 @@ class ReferenceField:
                 raise ValueError(f"index {i} lies outside [0, {size})")
             out[i] += value
         return encode(out)
+
+    def fold_rounds(self, challenges: Sequence[int], degree: int) -> list[int]:
+        out, later = list[int](), 1  # the last claim's coefficient in the claim after a round
+        for r in reversed(challenges):
+            w = [
+                prod((r - j) * pow(i - j, -1, MODULUS) for j in range(degree + 1) if j != i) % MODULUS
+                for i in range(degree + 1)
+            ]
+            out = [later * c % MODULUS for c in (w[0] - w[1], *w[2:])] + out
+            later = later * w[1] % MODULUS
+        return [*out, later]
 
     def linear_forms(self, size: int, forms: Forms) -> ReferenceLinearForms:
         return ReferenceLinearForms(size, forms)

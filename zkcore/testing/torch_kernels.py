@@ -121,6 +121,9 @@ class TorchKernels:
     def multiply(self, a: Any, b: Any) -> Any:
         return self._out(self._host.multiply(self._in(a), self._in(b)))
 
+    def fold_rounds(self, challenges: Sequence[int], degree: int) -> list[int]:
+        return self._host.fold_rounds(challenges, degree)
+
     def batch_inverse(self, values: Any) -> Any:
         return self._out(self._host.batch_inverse(self._in(values)))
 

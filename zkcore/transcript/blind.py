@@ -42,16 +42,14 @@ class Grid:
         self.numbers.extend(numbers)
         return self.tape.take(numbers)
 
-    def follow(self, refs: Sequence[int], rounds: int, degree: int, claim: Number, weights: Sequence[int]) -> Value:
-        """The rows of all rounds of a sumcheck, as a verifier has them, and the claim that they lead to. `weights`: of
-        all numbers sent, and of the first claim. See transcript/replay.py."""
-        start, each = len(self.refs) * self.width, len(refs) // rounds * self.width
-        self.refs.extend(refs)
-        self.blinds.extend([None] * len(refs))
-        for k in range(start, start + rounds * each, each):
-            self.position.extend(range(k, k + degree))
-        self.numbers.extend([None] * (rounds * degree))
-        return self.tape.follow(claim, rounds * degree, weights)
+    def follow(self, claim: Number, degree: int, numbers: Sequence[int | None], weights: Sequence[int]) -> Value:
+        """The last rows are those of all rounds of a sumcheck, `degree` numbers each: the claim that they lead to.
+        `weights`: of all numbers sent, and of the first claim. See transcript/replay.py."""
+        each = -(-degree // self.width)
+        for row in range(len(self.refs) - len(numbers) // degree * each, len(self.refs), each):
+            self.position.extend(range(row * self.width, row * self.width + degree))
+        self.numbers.extend(numbers)
+        return self.tape.follow(claim, numbers, weights)
 
     def auxiliary(self, number: int | None) -> Value:
         self.waiting.append(self.tape.slots)

@@ -51,6 +51,7 @@ class Transcript:
         self._finished = False
         able = tools.kernels if isinstance(tools.kernels, FollowsRounds) else None
         self._follows = able if hiding and channel.ahead else None
+        self._leads = hiding and channel.proving
         self._sponge.absorb("mode", b"hiding" if hiding else b"clear")
         self._sponge.absorb("statement", statement)
 
@@ -97,15 +98,18 @@ class Transcript:
             clear = self._wire.scalars(label, count, lambda: numbers or [])
             return self._ledger.tape.take(clear)
         start = len(self._ledger.refs)
-        for i in range(0, count, WIDTH):
-            self._row(label, None if numbers is None else numbers[i : i + WIDTH])
+        self._rows(label, count, numbers)
         return self._ledger.place(start * WIDTH, [None] * count if numbers is None else numbers)
 
     def rounds(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
-        """A sumcheck's: see `run_rounds`. A verifier follows them all at once."""
+        """A sumcheck's: see `run_rounds`. Who has all messages before him, or makes them, carries no claim along."""
         if self._follows and num_vars:
             self._open()
             return replay.follow(self._wire, self._ledger, self._follows, claim, num_vars, degree)
+        if self._leads and prover and num_vars:
+            self._open()
+            draw, folds = self.challenge, self.kernels
+            return replay.lead(self._round, draw, self._ledger, folds, claim, num_vars, degree, prover)
         return run_rounds(self.message, self.challenge, claim, num_vars, degree, prover)
 
     def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
@@ -115,9 +119,26 @@ class Transcript:
             raise ValueError(f"{label}: the verifier expects {count} values, got {len(numbers)}")
         return numbers
 
-    def _row(self, label: str, numbers: list[int] | None) -> None:
+    def _round(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
+        """The prover's numbers, committed; slots are taken for those of all rounds together."""
+        secret = self._secret()  # while a GPU is at work on what `make` waits for
+        numbers = self.fill(label, count, make)
+        self._rows(label, count, numbers, secret)
+        return numbers
+
+    def _rows(self, label: str, count: int, numbers: list[int] | None, secret: int | None = None) -> None:
+        """`secret`: the first row's blind, if it is drawn already."""
+        for i in range(0, count, WIDTH):
+            self._row(label, None if numbers is None else numbers[i : i + WIDTH], secret)
+            secret = None
+
+    def _secret(self) -> int:
+        return self.channel.blinders(1)[0]
+
+    def _row(self, label: str, numbers: list[int] | None, secret: int | None) -> None:
         """One Pedersen row: blind * H + sum of number * G_i."""
-        secret = None if numbers is None else self.channel.blinders(1)[0]
+        if numbers is not None and secret is None:
+            secret = self._secret()
         self._ledger.blinds.append(secret)
 
         def make() -> Points:

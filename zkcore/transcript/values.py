@@ -60,18 +60,18 @@ class Tape:
             nodes.append(ONE)
         return Value(self, self._form(coefficients, nodes), _number(terms, constant))
 
-    def follow(self, claim: Number, count: int, weights: Sequence[int]) -> Value:
-        """`count` new slots, of which nobody here knows the numbers; then the weighted sum of them and, with the last
-        weight, of a claim: one form for all."""
+    def follow(self, claim: Number, numbers: Sequence[int | None], weights: Sequence[int]) -> Value:
+        """New slots with these numbers; then the weighted sum of them and, with the last weight, of a claim: one form
+        for all."""
         if isinstance(claim, Value) and claim.tape is not self:
             raise TypeError("values of two transcripts in one expression")
-        if len(weights) != count + 1:
+        if len(weights) != len(numbers) + 1:
             raise ValueError("a weight for each slot, and one for the claim")
-        slots = self._reserve(count)
+        slots, total = self._reserve(len(numbers)), _sum(weights, [*numbers, _known(claim)])
         if isinstance(claim, Value):
-            return Value(self, self._form(weights, [*slots, claim.node]), None)
+            return Value(self, self._form(weights, [*slots, claim.node]), total)
         scale = weights[-1] * claim % MODULUS
-        return Value(self, self._form([*weights[:-1], scale], [*slots, ONE]), None)
+        return Value(self, self._form([*weights[:-1], scale], [*slots, ONE]), total)
 
     def _reserve(self, count: int) -> range:
         own = range(self.size, self.size + count)
@@ -108,6 +108,16 @@ class Tape:
         constrained = np.array([*chain.from_iterable(self.products), *self.zeros], dtype=np.int64)
         live = self._laid(kernels).forms.reached(constrained)
         return np.flatnonzero(~live[np.array(self.slot_nodes, dtype=np.int64)]).tolist()
+
+
+def _known(value: Number) -> int | None:
+    return value.number if isinstance(value, Value) else value
+
+
+def _sum(weights: Sequence[int], numbers: Sequence[int | None]) -> int | None:
+    """None if one of them is not known."""
+    known = [v for v in numbers if v is not None]
+    return sum(map(operator.mul, weights, known)) % MODULUS if len(known) == len(numbers) else None
 
 
 def _number(terms: Sequence[tuple[int, Value]], constant: int) -> int | None:
