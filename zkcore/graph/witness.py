@@ -242,6 +242,8 @@ class Witness:
         if relation.table is None:
             raise TypeError(f"{relation.name} is no lookup")
         expr, name = relation.exprs[column], f"{relation.name} {column}"
+        if self._guesses.certain:
+            return narrow(self.column(expr, relation.spec, shape))
         held = self._itself(expr, relation.spec, shape)
         if held is not None:
             return self._guesses.narrowed(name, held)
