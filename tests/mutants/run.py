@@ -716,6 +716,10 @@ MUTANTS: dict[str, Mutant] = {
     "system's randomness": mutant(
         "transcript/channel", "noise = os.urandom(64 * count)", "noise = bytes(64 * count)", HIDDEN, "operating_system"
     ),
+    "system's randomness is in them": mutant(
+        "transcript/channel", 'int.from_bytes(a, "big") ^ int', "int", HIDDEN, "share_nothing or operating_system"
+    ),
+    "hedge is in them": mutant("transcript/channel", ' ^ int.from_bytes(b, "big")', "", HIDDEN, "hedged"),
     "hedge": mutant(
         "transcript/channel", "self._hedge = hashlib.sha512(self._hedge + data).digest()", "None", HIDDEN, "hedged"
     ),

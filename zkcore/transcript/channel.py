@@ -55,11 +55,12 @@ class ProverChannel:
         return data
 
     def blinders(self, count: int) -> list[int]:
+        """As uniform as the system's generator makes them; if it is broken, as the hedge does."""
         noise = os.urandom(64 * count)
         self._drawn += count
-        seed = noise + self._hedge + self._drawn.to_bytes(8, "big")
-        wide = hashlib.shake_256(seed).digest(64 * count)
-        return [int.from_bytes(wide[i : i + 64], "big") % MODULUS for i in range(0, len(wide), 64)]
+        pad = hashlib.shake_256(self._hedge + self._drawn.to_bytes(8, "big")).digest(len(noise))
+        pairs = ((noise[i : i + 64], pad[i : i + 64]) for i in range(0, len(noise), 64))
+        return [(int.from_bytes(a, "big") ^ int.from_bytes(b, "big")) % MODULUS for a, b in pairs]
 
     def violated(self, guard: str) -> None:
         raise WitnessError(guard)
