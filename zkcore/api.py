@@ -253,7 +253,8 @@ def estimate(
     answer = estimates.answer(source.setup, sequence, machine)
     model = estimates.model(source, machine)
     reporter.close()
-    return EstimateResult(source.name, seq_len, new_tokens, source.assumed, answer, model)
+    limit = estimates.limit(source.setup.parts.config)
+    return EstimateResult(source.name, seq_len, new_tokens, source.assumed, answer, model, limit)
 
 
 def inspect(file: Path, commitment: Path | None = None) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class SettleResult:
 
 @dataclass(frozen=True)
 class EstimateResult:
-    """`assumed_scales`: nobody calibrated; some shift may need one limb more or less."""
+    """`assumed_scales`: nobody calibrated; some shift may need one limb more or less. `limit`: what the configuration's
+    memory limit means for the memory that is said, or empty."""
 
     source: str
     seq_len: int
@@ -56,6 +57,7 @@ class EstimateResult:
     assumed_scales: bool
     answer: Estimate
     model: ModelEstimate
+    limit: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,32 +5,36 @@ from __future__ import annotations
 import json
 import math
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.e2e.checkpoints import CONFIG, write_checkpoint
-from zkcore import api, prover
+from zkcore import api, memory, prover
 from zkcore import config as configuration
 from zkcore.bench.synthetic import Shape
 from zkcore.cli import main
 from zkcore.commitment.layout import Layout
-from zkcore.errors import ModelError, UsageError
-from zkcore.estimation import estimate, group, sources
+from zkcore.errors import ModelError, OutOfMemory, UsageError
+from zkcore.estimation import estimate, group, run, sources
 from zkcore.estimation.blank import Blank, Meter, blank
 from zkcore.estimation.calibration import Rates
 from zkcore.estimation.counting import CountingKernels
 from zkcore.estimation.forward import ForwardRates
 from zkcore.estimation.run import Counted, count
-from zkcore.field import native
+from zkcore.field import devices, native
 from zkcore.field.generators import Generators
 from zkcore.field.kernels import MODULUS, Forms, Kernels
+from zkcore.field.room import TreePlan
+from zkcore.graph import footprint
 from zkcore.models.family import Sequence
 from zkcore.models.shapes import SHAPES
 from zkcore.subprotocols.fraction_tree import Run
 
+MIB = 1 << 20
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tiny-llama"
 VARIANTS = {
     "default": "",
     "trees of layers": "strategy: {batching: each_layer}\n",
@@ -130,6 +134,38 @@ def test_an_estimate_gives_the_whole_files_size(case: Case) -> None:
     assert sum(s.bytes for s in found.stages) == found.message_bytes
 
 
+def test_an_estimate_keeps_to_a_limit_or_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a CPU's memory, in MiB here; without one a proof holds more."""
+    for module in (devices, footprint, run):
+        monkeypatch.setattr(module, "GIB", MIB)
+    source = sources.find(str(EXAMPLE), None, None)
+    machine, sequence = estimate.Machine(Rates({}), None), source.sequence(256, 1)
+
+    def found(limit: int | None) -> estimate.Estimate:
+        parts = source.setup.parts
+        config = parts.config.model_copy(update={"device": "cpu", "memory_limit": limit})
+        return estimate.answer(replace(source.setup, parts=replace(parts, config=config)), sequence, machine)
+
+    limit = memory.resident() // MIB + 160
+    whole, limited = found(None), found(limit)
+    assert whole.memory > (limit + 100) * MIB
+    assert limited.memory < limit * MIB
+    assert limited.message_bytes == whole.message_bytes
+    assert limited.counts["field multiplications"] > whole.counts["field multiplications"]
+    with pytest.raises(OutOfMemory, match=r"memory_limit: \d+ GiB do not suffice for this, \d+ would"):
+        found(limit - 100)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "said"), [("cpu", False, "of all that a process"), ("cuda", True, "of a GPU")]
+)
+def test_what_a_limit_is_of_is_said(device: str, gpu: bool, said: str) -> None:
+    config = configuration.parse({"device": device, "memory_limit": 900}, "test")
+    assert devices.gpu_meant(config.device) == gpu
+    assert f"memory_limit: 900 GiB {said}" in estimate.limit(config)
+    assert estimate.limit(configuration.parse({}, "test")) == ""
+
+
 # --- the engine's verbs, one by one -----------------------------------------------------------------------------------
 def test_the_counting_engine_counts_what_the_engine_counts() -> None:
     """A mixture of types, coefficients and sizes."""
@@ -141,6 +177,18 @@ def test_the_counting_engine_counts_what_the_engine_counts() -> None:
         start = counting.counters()
         work(counting)
         assert {k: n - start[k] for k, n in counting.counters().items()} == found, work.__name__
+
+
+@pytest.mark.parametrize("plan", [TreePlan(1, 1, 0), TreePlan(2, 2, 0), TreePlan(3, 4, 0), TreePlan(1)], ids=str)
+def test_what_is_made_again_is_counted(plan: TreePlan) -> None:
+    real, counting = native.NativeKernels(), CountingKernels(Meter())
+    found = list[dict[str, int]]()
+    for k in (real, counting):
+        k.tree_plan = lambda tree: plan  # type: ignore[method-assign]
+        before = k.counters()
+        _trees(k)
+        found.append({name: n - before[name] for name, n in k.counters().items()})
+    assert found[0] == found[1]
 
 
 def _field_verbs(k: Kernels) -> None:

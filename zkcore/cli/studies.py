@@ -46,6 +46,8 @@ def estimate(
     line = f"{done.source}, {seq_len:,} tokens: about {seconds:,.1f} s on this machine, a proof of {size:,} bytes"
     if done.assumed_scales:
         line += "\nscales are assumed: once a model is calibrated, a shift may need one limb more or less"
+    if done.limit:
+        line += f"\n{done.limit}"
     output.result("estimate", asdict(done), line, *estimate_tables(done.answer, done.model))
 
 

@@ -15,7 +15,9 @@ from zkcore.estimation import group
 from zkcore.estimation.blank import Blank, Meter, blank
 from zkcore.estimation.counting_sumcheck import CountingSumcheck, CountingTree
 from zkcore.estimation.tally import SOME, Tally, is_field
+from zkcore.field.host import bucket_room, sums_fit
 from zkcore.field.kernels import MODULUS, Column, FieldArray, FixedBase, Forms, IntArray, Leaves, Points, Term
+from zkcore.field.room import Tree, TreePlan, tree_plan
 from zkcore.field.space import NUMPY, Space
 
 CENTRE = 1 / 8  # share of a function's table that bell-shaped values fall into
@@ -46,13 +48,17 @@ class CountingLinearForms:
 
 
 class CountingKernels:
-    """Implements Kernels."""
+    """Implements Kernels, and Limited: of a CPU's memory. `held`: what the process holds beside these arrays."""
 
     space: Space = NUMPY
 
-    def __init__(self, meter: Meter, threads: int = 1) -> None:
+    def __init__(self, meter: Meter, threads: int = 1, limit: int | None = None, held: int = 0) -> None:
         self.meter, self.tally, self._threads = meter, Tally(), threads
+        self.limit, self._held = limit, held
         self._ternary, self._sums = group.TernaryRows(0), meter.room(0)
+
+    def taken(self) -> int:
+        return self._held + self.meter.live
 
     def counters(self) -> dict[str, int]:
         return self.tally.counters()
@@ -143,7 +149,11 @@ class CountingKernels:
         for run in runs:
             above, below = linear_form([(1, run.numerator)]), linear_form(run.denominator)
             parts.append((_length(run.numerator), above[0] + below[0], above[1] + below[1]))
-        return CountingTree(self.tally, self.meter, parts, log_size)
+        shape = Tree(sum(n for n, _, _ in parts), log_size, stretches=False)
+        return CountingTree(self.tally, self.meter, parts, shape, self.tree_plan(shape))
+
+    def tree_plan(self, tree: Tree) -> TreePlan:
+        return tree_plan(self, tree)
 
     # --- curve -------------------------------------------------------------------------------------------------------
     def hash_to_curve(self, dst: bytes, prefix: bytes, start: int, count: int) -> Points:
@@ -169,12 +179,15 @@ class CountingKernels:
         width = _length(rows) // max(1, count)
         magnitude = 1 << group.SCALAR_BITS - 1 if field else max(-int(rows.min()), int(rows.max()))
         adds = group.commit_rows(count, width, magnitude, _filled(rows))
-        self.meter.room(group.bucket_memory(count, width, magnitude, self._threads))
+        room = None if self.limit is None else bucket_room(self.limit)
+        self.meter.room(group.bucket_memory(count, width, magnitude, self._threads, room))
         self.tally.add_group("commit_field" if field else "commit_ints", adds)
         return np.zeros((count, 12), dtype=np.uint64)
 
     def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         """The subset sums that it leaves take memory as long as these kernels are there."""
+        if not sums_fit(self, len(generators)):
+            return self.commit_rows(generators, rows, blinds, blinder)
         count = len(rows)
         if self._ternary.generators != len(generators):
             self._ternary = group.TernaryRows(len(generators))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from zkcore.estimation.blank import Meter, Room
 from zkcore.estimation.tally import SOME, Tally, is_field
 from zkcore.field.kernels import MODULUS, Column, Term
+from zkcore.field.room import Tree, TreePlan
 
 ELEMENT = 32  # bytes
 _BITS = {1: 7, 2: 15, 4: 31}  # of an integer entry's magnitude, by its bytes; wider ones are read as field elements
@@ -24,7 +25,8 @@ class Pass:
 
 @dataclass
 class CountingSumcheck:
-    """`bits`: of each table, 0 for field elements. `used`: entries that are not a constant tail. `finals_`: tables."""
+    """`bits`: of each table, 0 for field elements. `used`: entries that are not a constant tail. `unheld`: how often it
+    is bound without making tables; `again`: what reading costs more from then on."""
 
     tally: Tally
     meter: Meter
@@ -38,6 +40,9 @@ class CountingSumcheck:
     borrowed: int = 0  # tables that the first binding copies
     verb: str = "sumcheck"
     room: Room | None = None
+    unheld: int = 0
+    again: int = 0
+    weights: int = 1  # of eq over what is bound so
 
     @staticmethod
     def of(
@@ -65,6 +70,8 @@ class CountingSumcheck:
         return [SOME] * self.degree
 
     def bind(self, challenge: int) -> None:
+        if self.unheld:
+            return self._bind_unheld()
         active = min(1 << self.variables - 1, self.used)
         fields = active * sum(b == 0 for b in self.bits)
         smalls = 2 * active * sum(b > 0 for b in self.bits)
@@ -72,6 +79,12 @@ class CountingSumcheck:
         self._held(active)
         self.bits, self.reading, self.used = [0] * len(self.bits), Pass(), active
         self.variables -= 1
+
+    def _bind_unheld(self) -> None:
+        self._count(self.weights, 0)
+        self.weights, self.unheld, self.variables = 2 * self.weights, self.unheld - 1, self.variables - 1
+        self.used = min(1 << self.variables, self.used)
+        self.reading, self.again = Pass(self.reading.field_mults + self.again, self.reading.small_mults), 0
 
     def finals(self) -> list[int]:
         return [SOME] * len(self.bits)
@@ -120,36 +133,55 @@ class CountingSumcheck:
 class CountingTree:
     """`runs`: leaves, and the products a leaf takes."""
 
-    def __init__(self, tally: Tally, meter: Meter, runs: Sequence[tuple[int, int, int]], log_size: int) -> None:
-        self.tally, self.meter, self.log_size = tally, meter, log_size
-        leaves = sum(n for n, _, _ in runs)
+    def __init__(
+        self, tally: Tally, meter: Meter, runs: Sequence[tuple[int, int, int]], shape: Tree, plan: TreePlan
+    ) -> None:
+        self.tally, self.meter, self.shape, self.plan = tally, meter, shape, plan
         self.leaf = Pass(sum(n * f for n, f, _ in runs), sum(n * s for n, _, s in runs))
-        self.used = [0] * (log_size + 1)  # parents that are stored, by depth of the children
-        nodes = (leaves + 1) // 2
-        self.parents, products = nodes, 3 * nodes
-        self.rooms: dict[int, Room] = {}  # of the layers that are still there, by depth
-        for depth in range(log_size - 1, 0, -1):
-            self.used[depth] = (nodes + 1) // 2
-            self.rooms[depth] = meter.room(4 * self.used[depth] * ELEMENT)
-            nodes = self.used[depth]
-            products += 3 * nodes
-        fields, smalls = (products + self.leaf.field_mults, self.leaf.small_mults) if log_size else (0, 0)
-        tally.add("tree", fields + smalls, field_mults=fields, small_mults=smalls)
+        self.log_size, self.rooms = shape.log_size, dict[int, Room]()  # of the layers that are still there, by depth
+        if not self.log_size:
+            return
+        stored = min(max(plan.stored, 1), self.log_size - 1)
+        for depth in range(stored, 0, -1):
+            self.rooms[depth] = self._room(depth)
+        self._count("tree", self._making(0))
 
     def root(self) -> tuple[int, int]:
         return SOME, SOME
 
     def layer(self, depth: int, point: Sequence[int], batch: int) -> CountingSumcheck:
-        terms, room = [(1, (0, 3)), (1, (1, 2))], None
-        if depth + 1 == self.log_size:
-            reading = Pass(self.leaf.field_mults + self.parents, self.leaf.small_mults)
-            used, copied = self.parents, 4
+        children = depth + 1
+        used, leaves, room = self.shape.used(children), children == self.log_size, self.rooms.pop(children, None)
+        rounds = 0 if room else self.shape.rounds(self.plan, children)
+        reading, again, copied = Pass(), 0, 0
+        if leaves or rounds:
+            made = self._making(children)
+            reading, again, copied = Pass(made.field_mults + used, made.small_mults), 4 * used, 4
         else:
-            reading, used, copied = Pass(), self.used[depth + 1], 0
-            room = self.rooms.pop(depth + 1, None)  # the layer's own memory, bound in place
-            self.tally.add("layer", used, field_mults=used)
-        made = CountingSumcheck(
+            if not room:
+                self._count("tree", self._making(children))
+                room = self._room(children)
+            self.tally.add("layer", used, field_mults=used)  # bound in place
+        terms = [(1, (0, 3)), (1, (1, 2))]
+        state = CountingSumcheck(
             self.tally, self.meter, [0] * 4, terms, 3, True, depth, used, reading, copied, "tree_sumcheck", room
         )
-        made.split_eq()
-        return made
+        state.unheld, state.again = max(0, rounds - 1), again
+        state.split_eq()
+        return state
+
+    def _making(self, depth: int) -> Pass:
+        """All nodes of a depth from the leaves: three products each, and as many above the leaves."""
+        nodes = sum(self._nodes(d) for d in range(depth, self.log_size))
+        return Pass(self.leaf.field_mults + 3 * nodes, self.leaf.small_mults)
+
+    def _nodes(self, depth: int) -> int:
+        return -(-self.shape.leaves >> self.log_size - depth)
+
+    def _room(self, depth: int) -> Room:
+        return self.meter.room(4 * self.shape.used(depth) * ELEMENT)
+
+    def _count(self, verb: str, work: Pass) -> None:
+        self.tally.add(
+            verb, work.field_mults + work.small_mults, field_mults=work.field_mults, small_mults=work.small_mults
+        )

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 from zkcore import proof as files
 from zkcore.commitment.layout import Layout
+from zkcore.config import Config
 from zkcore.estimation import calibration, forward, group
 from zkcore.estimation.calibration import Rates
 from zkcore.estimation.forward import ForwardRates, Passes
@@ -41,7 +42,8 @@ class Machine:
 class Estimate:
     """`counts`, `committed_values` (by kind of tensor) and bytes are exact, but for group additions: zero digits and
     empty buckets of the data save some; and, with a memory limit, for multiplications: integers are of the narrowest
-    type then, which depends on the data. `memory`: at the peak, in bytes, with what this process holds already."""
+    type then, which depends on the data. `memory`: at the peak, in bytes, with what this process holds already; within
+    a limit of a CPU's memory, and refused where a proof would be."""
 
     stages: list[StageTime]
     counts: Mapping[str, int]
@@ -115,6 +117,15 @@ def model(source: Source, known: Machine) -> ModelEstimate:
     other = source.tokenizer + len(files.pack(files.COMMITMENT_MAGIC, header, []))
     memory = resident() + counted.memory + _kept_sums(setup, ternary)
     return ModelEstimate([rows, proof], _figures(counted), row_bytes, counted.bytes, other, memory)
+
+
+def limit(config: Config) -> str:
+    """What the memory limit is of, and whether an estimate's memory keeps to it."""
+    if config.memory_limit is None:
+        return ""
+    if devices.gpu_meant(config.device):
+        return f"memory_limit: {config.memory_limit} GiB of a GPU; the memory below is a CPU's, without that limit"
+    return f"memory_limit: {config.memory_limit} GiB of all that a process on a CPU holds; the memory below keeps to it"
 
 
 def _kept_sums(setup: Setup, ternary: group.TernaryRows) -> int:

@@ -59,11 +59,14 @@ def bucket_sums(rows: int, width: int, magnitude: int) -> float:
     return lanes * lane + rows * (w.count - 1) * (w.bits + 1)
 
 
-def bucket_memory(rows: int, width: int, magnitude: int, threads: int) -> int:
-    """Bytes of the buckets that are held at a time."""
+def bucket_memory(rows: int, width: int, magnitude: int, threads: int, room: int | None = None) -> int:
+    """Bytes of the buckets that are held at a time. `room`: that they may take, if more than one row does."""
     w = windows(width, max(1, magnitude))
-    lanes = min(rows * w.count, max(w.count, min(256 * threads, _BUCKETS_AT_ONCE // w.buckets)))
-    return lanes * (w.buckets * AFFINE + width * 12)
+    one = w.buckets * AFFINE + width * 12
+    most = min(256 * threads, _BUCKETS_AT_ONCE // w.buckets)
+    if room is not None:
+        most = min(most, room // one)
+    return min(rows * w.count, max(w.count, most)) * one
 
 
 def commit_rows(rows: int, width: int, magnitude: int, filled: float) -> float:

@@ -20,8 +20,11 @@ from zkcore.estimation.shadow import CountingChannel, CountingGenerators, ShapeW
 from zkcore.estimation.tally import Tally
 from zkcore.estimation.tally import Work as OneVerb
 from zkcore.field import devices
+from zkcore.field.room import GIB
+from zkcore.graph import footprint
 from zkcore.graph.model import Weight
 from zkcore.graph.system import System
+from zkcore.memory import resident
 from zkcore.setup import Setup
 from zkcore.transcript.transcript import Toolbox, Transcript
 from zkcore.transcript.wire import POINT_BYTES, Rows
@@ -73,14 +76,16 @@ class _Clock:
 
 
 def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False) -> Counted:
-    """A proof of `system` as `setup` would make it on a CPU."""
-    kernels = CountingKernels(Meter(), threads)
+    """A proof of `system` as `setup` would make it on a CPU. Raises OutOfMemory if a limit of a CPU's memory cannot be
+    kept, as the prover does."""
+    kernels = CountingKernels(Meter(), threads, _limit(setup), resident())
     channel = CountingChannel(kernels.tally)
     tools = Toolbox(kernels, CountingGenerators(kernels))
     t = Transcript(channel, tools, b"", hiding=setup.parts.config.zero_knowledge)
     memory = devices.passing(setup.parts.config.memory_limit)
     witness = ShapeWitness(system, kernels, memory, _in_parts(setup, system))
     weights = {n: _adopt(setup, t, kernels, w) for n, w in setup.weights().items()}
+    footprint.given_room(system, kernels, memory, 1 << setup.parts.scheme.log_width)
     if memory is None:  # the witness keeps them all
         for kind in ("weight", "committed"):
             for x in system.of_kind(kind):
@@ -101,6 +106,12 @@ def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False
         t.constraints,
         kernels.meter.peak,
     )
+
+
+def _limit(setup: Setup) -> int | None:
+    """Bytes of a CPU's memory; None: no limit, or one of a GPU's."""
+    config = setup.parts.config
+    return None if config.memory_limit is None or devices.gpu_meant(config.device) else config.memory_limit * GIB
 
 
 def _in_parts(setup: Setup, system: System) -> list[str]:

@@ -6,7 +6,7 @@ from functools import cache
 
 import zkcore._engine as _engine
 from zkcore import memory
-from zkcore.field.kernels import Column, FieldArray, FixedBase, Points
+from zkcore.field.kernels import Column, FieldArray, FixedBase, Limited, Points
 from zkcore.field.native import NativeKernels
 from zkcore.field.room import Tree, TreePlan, left, tree_plan
 
@@ -21,7 +21,7 @@ class HostKernels(NativeKernels):
     def __init__(self, limit: int) -> None:
         self.limit: int | None = limit
         _engine.keep_nothing_freed()
-        _engine.set_bucket_room(limit // BUCKETS_SHARE)
+        _engine.set_bucket_room(bucket_room(limit))
 
     def taken(self) -> int:
         return memory.resident()
@@ -31,9 +31,20 @@ class HostKernels(NativeKernels):
 
     def commit_ternary(self, generators: Points, rows: Column, blinds: FieldArray, blinder: FixedBase) -> Points:
         """By subset sums that stay, if there is room for the largest."""
-        if SUMS_BYTES * len(generators) * SUMS_SHARE > (left(self) or 0):
-            return self.commit_rows(generators, rows, blinds, blinder)
-        return super().commit_ternary(generators, rows, blinds, blinder)
+        if sums_fit(self, len(generators)):
+            return super().commit_ternary(generators, rows, blinds, blinder)
+        return self.commit_rows(generators, rows, blinds, blinder)
+
+
+def sums_fit(kernels: Limited, generators: int) -> bool:
+    """May subset sums of so many generators be kept?"""
+    room = left(kernels)
+    return room is None or SUMS_BYTES * generators * SUMS_SHARE <= room
+
+
+def bucket_room(limit: int) -> int:
+    """Bytes that the buckets of rows summed together take, but for those of one row."""
+    return limit // BUCKETS_SHARE
 
 
 @cache
