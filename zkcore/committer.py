@@ -25,6 +25,7 @@ from zkcore.field.space import narrow
 from zkcore.field.unmade import Given, read
 from zkcore.graph import footprint
 from zkcore.graph.arrays import Array, taken
+from zkcore.graph.system import System
 from zkcore.graph.witness import Witness
 from zkcore.models import checkpoint, passes, quantisation, trits
 from zkcore.models.family import Architecture
@@ -110,6 +111,7 @@ def publish(
 ) -> tuple[Published, dict[str, Rows]]:
     """The public file of a model, and what is behind its rows. `weights`: layer by layer."""
     report.stage("commit")
+    _room(setup, setup.certificate(), tools)  # a limit that cannot be kept is refused before the work
     arranged = setup.arrange(weights)
     rows, secrets = _rows(setup, tools, arranged)
     statement = setup.statement(tokenizer.sha256, digest(rows))
@@ -186,10 +188,13 @@ def _certificate(
     channel = ProverChannel(hedge(secrets.values()) + statement.encode())
     t = Transcript(channel, tools, statement.ranges(), hiding=setup.parts.config.zero_knowledge)
     system = setup.certificate()
-    given_room = footprint.given_room(system, tools.kernels, tools.memory, 1 << setup.parts.scheme.log_width)
-    witness = Witness(system, tools.kernels, weights, memory=tools.memory, given_room=given_room)
+    witness = Witness(system, tools.kernels, weights, memory=tools.memory, given_room=_room(setup, system, tools))
     setup.parts.driver(setup.adopt(t, rows, secrets), progress).run(system, t, witness)
     return bytes(channel.proof)
+
+
+def _room(setup: Setup, system: System, tools: Toolbox) -> int | None:
+    return footprint.given_room(system, tools.kernels, tools.memory, 1 << setup.parts.scheme.log_width)
 
 
 def _fingerprint(kernels: Kernels, weights: Mapping[str, Given]) -> bytes:

@@ -154,6 +154,26 @@ def test_a_config_that_limits_memory_is_accepted(tmp_path: Path) -> None:
     assert "memory_limit" in memory.COMMIT
 
 
+def test_a_limit_on_a_cpu_is_kept_or_refused(clear: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the model's commitment, and by a proof, before either has begun; what is proved within it is accepted."""
+    config, out = tmp_path / "limited.yaml", tmp_path / "c"
+    config.write_text(CONFIG + "device: cpu\nmemory_limit: 1\n")
+    told = "memory_limit: 1 GiB do not suffice for this, 2 would", "beside 1.0 that are taken", "fewer tokens"
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "resident", lambda: 1 << 30)
+        patch.setattr(committer, "_rows", lambda *args: _raise(AssertionError("committing has begun")))
+        refused(lambda: api.commit(clear.model, config, out), OutOfMemory, *told)
+    assert not out.exists()
+    monkeypatch.setattr(memory, "resident", lambda: 1 << 28)
+    api.commit(clear.model, config, out)
+    api.prove(out, "The old", 1, tmp_path / "a.zkp")
+    api.verify(tmp_path / "a.zkp", out / "public.zkc")
+    monkeypatch.setattr(memory, "resident", lambda: 1 << 30)
+    monkeypatch.setattr(passes, "witness", lambda *args: _raise(AssertionError("proving has begun")))
+    refused(lambda: api.prove(out, "The old", 1, tmp_path / "b.zkp"), OutOfMemory, *told)
+    assert not (tmp_path / "b.zkp").exists()
+
+
 @pytest.mark.skipif(not MAPPED.exists(), reason="there is no /proc here")
 def test_weights_are_pages_of_their_file(clear: Place) -> None:
     """A model needs not fit into the host's memory: what is read comes from the disk, and may go again."""
