@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from zkcore.graph.builder import Builder
 from zkcore.graph.rules import Digit, Entry
@@ -25,6 +26,19 @@ class System:
     publics: Mapping[str, PublicTensor]
     digits: Mapping[str, Digit | Entry]
     _sizes: dict[str, tuple[Relation, Mapping[str, int]]] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def makers(self) -> dict[str, tuple[Relation, int]]:
+        """By virtual tensor: the relation that defines it, and as which of its outputs, counted from 1."""
+        return {out: (r, k) for r in self.relations for k, out in enumerate(r.outs, 1)}
+
+    def sources(self, name: str) -> set[str]:
+        """What a tensor is derived from."""
+        digit = self.digits.get(name)
+        if isinstance(digit, Digit):
+            return {n for _, n, _ in digit.expr.terms}
+        relation = digit.relation if digit else self.makers[name][0] if name in self.makers else None
+        return {n for n, _ in relation.reads()} if relation else set()
 
     def of_kind(self, kind: str) -> list[Tensor]:
         return [t for t in self.tensors.values() if t.kind == kind]

@@ -15,6 +15,7 @@ from zkcore.graph import arrays, one_hot
 from zkcore.graph.arrays import Array
 from zkcore.graph.guesses import Guesses
 from zkcore.graph.rules import Digit, Entry
+from zkcore.graph.selectors import Selectors
 from zkcore.graph.system import System
 from zkcore.polynomial.boxes import Box, whole
 from zkcore.polynomial.point import padded
@@ -23,7 +24,6 @@ from zkcore.relation import Expr, Relation, Table
 T = TypeVar("T")
 SMALL = 1 << 20  # bytes: what is smaller is always kept
 GIVEN = 3  # times the memory for virtual tensors: where nobody says how much of what is given may be kept
-SELECTORS = 1 << 24, 1 << 28  # bytes of zeros and ones that are kept for the lookups that follow: of a host, a device
 AT_ONCE = 4  # virtual tensors that may be in use together
 Tamper = Mapping[str, Callable[[Array, "Witness"], Array]]
 
@@ -45,12 +45,11 @@ class Witness:
     ) -> None:
         self.system, self.kernels, self._tamper = system, kernels, dict(tamper or {})
         self._given, self._arrays = dict(given), dict[str, Array]()  # given: until it is read, or to be read again
-        self._makers = {out: (r, k) for r in system.relations for k, out in enumerate(r.outs, 1)}
         self._memory, self._passing = memory, dict[str, int]()
         self._tables: dict[tuple[str, int], Array] = {}
         self._guesses = Guesses(kernels.space)
         self._making, self._unsettled = 0, list[str]()  # how deep in `settled`; what was derived there
-        self._selectors = dict[tuple[object, ...], Array]()  # by what they choose
+        self._selectors = Selectors(kernels.space)
         self._lent = set[str]()  # copies of what lies elsewhere: they may go like virtual tensors
         if given_room is None and memory is not None:
             given_room = GIVEN * memory
@@ -96,20 +95,11 @@ class Witness:
     def _forget(self, wrong: set[str], derived: Sequence[str]) -> None:
         """These, and what was derived from them. `derived`: each after what it was derived from."""
         for name in derived:
-            if name in wrong or name in self._tamper or wrong & self._sources(name):  # a lie may depend on anything
+            sources = set() if name in self._given else self.system.sources(name)
+            if name in wrong or name in self._tamper or wrong & sources:  # a lie may depend on anything
                 wrong.add(name)
                 self._arrays.pop(name, None)
                 self._passing.pop(name, None)
-
-    def _sources(self, name: str) -> set[str]:
-        """What a tensor is derived from."""
-        digit = self.system.digits.get(name)
-        if name in self._given or name in self.system.publics:
-            return set()
-        if isinstance(digit, Digit):
-            return {n for _, n, _ in digit.expr.terms}
-        relation = digit.relation if digit else self._makers[name][0]
-        return {n for n, _ in relation.reads()}
 
     def _keep(self, name: str, array: Array, memory: int) -> None:
         """Make room for it first."""
@@ -127,7 +117,7 @@ class Witness:
         for name in self._passing:
             del self._arrays[name]
         self._passing.clear()
-        self._selectors.clear()
+        self._selectors.forget()
 
     def put(self, name: str, array: Array) -> None:
         """A column committed in mid-protocol."""
@@ -150,7 +140,7 @@ class Witness:
             return self._derive(digit.relation, digit.column)
         if digit:
             return self._digit(name, digit)
-        relation, column = self._makers[name]
+        relation, column = self.system.makers[name]
         return self._derive(relation, column)
 
     def _shape(self, name: str, array: Array) -> tuple[int, ...]:
@@ -275,24 +265,12 @@ class Witness:
         box = box or whole(self.system.domain(relation))
         if relation.mask is None:
             return self.indicator(box)
-        key = box, relation.mask, relation.mask_letters, relation.spec
-        return self._ones(key, box, lambda: cast(Array, self.chosen(relation))[box.slices])
+        mask = relation.mask, relation.mask_letters, relation.spec
+        return self._selectors.inside(mask, box, lambda: cast(Array, self.chosen(relation))[box.slices])
 
     def indicator(self, box: Box) -> Array:
         """[box.size] int8: 1 at the real cells. Not to be written to."""
-        return self._ones((box.size, box.real), box, lambda: 1)
-
-    def _ones(self, key: tuple[object, ...], box: Box, inside: Callable[[], Array | int]) -> Array:
-        """int8, 0 outside the real cells. The last to be asked for are kept."""
-        made = self._selectors.pop(key, None)
-        if made is None:
-            made = self.kernels.space.zeros(box.size, "int8")
-            made[tuple(slice(0, n) for n in box.real)] = inside()
-        self._selectors[key] = made
-        room = SELECTORS[0 if self._guesses.certain else 1]
-        while sum(map(size, self._selectors.values())) > room:
-            del self._selectors[next(iter(self._selectors))]
-        return made
+        return self._selectors.real(box)
 
     def rows(self, relation: Relation) -> Array:
         """[real domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will suit
