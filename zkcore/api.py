@@ -281,7 +281,8 @@ def _expected(setup: Setup, sequence: Tokens, nonce: bytes, reporter: Reporter, 
     from zkcore.setup import toolbox
 
     reporter.stage("estimate")
-    return estimates.answer(setup, sequence, estimates.machine(toolbox(cache_dir())), nonce, defer=defer)
+    machine = estimates.machine(toolbox(cache_dir()))
+    return estimates.answer(setup, sequence, machine, nonce, defer=defer, loaded=True)
 
 
 def need(*packages: str) -> None:

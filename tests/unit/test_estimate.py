@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.checkpoints import CONFIG, write_checkpoint
-from zkcore import api, memory, prover
+from zkcore import api, prover
 from zkcore import config as configuration
 from zkcore.bench.synthetic import Shape
 from zkcore.cli import main
@@ -138,20 +138,26 @@ def test_an_estimate_keeps_to_a_limit_or_refuses_it(monkeypatch: pytest.MonkeyPa
     """Of a CPU's memory, in MiB here; without one a proof holds more."""
     for module in (devices, footprint, run):
         monkeypatch.setattr(module, "GIB", MIB)
+    for module in (estimate, run):
+        monkeypatch.setattr(module, "resident", lambda: 300 * MIB)
     source = sources.find(str(EXAMPLE), None, None)
     machine, sequence = estimate.Machine(Rates({}), None), source.sequence(256, 1)
 
-    def found(limit: int | None) -> estimate.Estimate:
+    def found(limit: int | None, *, loaded: bool = False) -> estimate.Estimate:
         parts = source.setup.parts
         config = parts.config.model_copy(update={"device": "cpu", "memory_limit": limit})
-        return estimate.answer(replace(source.setup, parts=replace(parts, config=config)), sequence, machine)
+        return estimate.answer(
+            replace(source.setup, parts=replace(parts, config=config)), sequence, machine, loaded=loaded
+        )
 
-    limit = memory.resident() // MIB + 160
+    limit = 460
     whole, limited = found(None), found(limit)
     assert whole.memory > (limit + 100) * MIB
     assert limited.memory < limit * MIB
     assert limited.message_bytes == whole.message_bytes
     assert limited.counts["field multiplications"] > whole.counts["field multiplications"]
+    weights = 4 * whole.counts["weights"]
+    assert weights < whole.memory - found(None, loaded=True).memory < 1.1 * weights
     with pytest.raises(OutOfMemory, match=r"memory_limit: \d+ GiB do not suffice for this, \d+ would"):
         found(limit - 100)
 

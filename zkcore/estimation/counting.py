@@ -54,11 +54,11 @@ class CountingKernels:
 
     def __init__(self, meter: Meter, threads: int = 1, limit: int | None = None, held: int = 0) -> None:
         self.meter, self.tally, self._threads = meter, Tally(), threads
-        self.limit, self._held = limit, held
+        self.limit, self.held = limit, held
         self._ternary, self._sums = group.TernaryRows(0), meter.room(0)
 
     def taken(self) -> int:
-        return self._held + self.meter.live
+        return self.held + self.meter.live
 
     def counters(self) -> dict[str, int]:
         return self.tally.counters()

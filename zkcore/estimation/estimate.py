@@ -70,13 +70,21 @@ def machine(tools: Toolbox) -> Machine:
     return Machine(calibration.calibrate(tools), forward.calibrate() if find_spec("torch") else None)
 
 
-def answer(setup: Setup, sequence: Sequence, known: Machine, nonce: bytes = b"", *, defer: bool = False) -> Estimate:
-    """Of one proof. `defer`: it leaves its opening to a settlement."""
+def answer(
+    setup: Setup,
+    sequence: Sequence,
+    known: Machine,
+    nonce: bytes = b"",
+    *,
+    defer: bool = False,
+    loaded: bool = False,
+) -> Estimate:
+    """Of one proof. `defer`: it leaves its opening to a settlement. `loaded`: this process holds the weights."""
     start = time.perf_counter()
     graph = setup.graph(sequence)
     system = setup.expand(graph)
     building = time.perf_counter() - start
-    counted = count(setup, system, os.cpu_count() or 1, defer=defer)
+    counted = count(setup, system, os.cpu_count() or 1, defer=defer, loaded=loaded)
     stages = _stages(counted, known.engine)
     if known.forward:
         passes = Passes.of(graph, system, sequence)

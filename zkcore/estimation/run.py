@@ -53,7 +53,7 @@ class Counted:
     messages: int
     rounds: int
     constraints: int
-    memory: int  # arrays of the run, at their peak
+    memory: int  # arrays of the run, at their peak, but for what was loaded
 
     @property
     def bytes(self) -> int:
@@ -75,9 +75,9 @@ class _Clock:
         self.stages.append((name, tally, time.perf_counter()))
 
 
-def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False) -> Counted:
-    """A proof of `system` as `setup` would make it on a CPU. Raises OutOfMemory if a limit of a CPU's memory cannot be
-    kept, as the prover does."""
+def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False, loaded: bool = False) -> Counted:
+    """A proof of `system` as `setup` would make it on a CPU. `loaded`: this process holds the weights already. Raises
+    OutOfMemory if a limit of a CPU's memory cannot be kept, as the prover does."""
     kernels = CountingKernels(Meter(), threads, _limit(setup), resident())
     channel = CountingChannel(kernels.tally)
     tools = Toolbox(kernels, CountingGenerators(kernels))
@@ -85,6 +85,8 @@ def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False
     memory = devices.passing(setup.parts.config.memory_limit)
     witness = ShapeWitness(system, kernels, memory, _in_parts(setup, system))
     weights = {n: _adopt(setup, t, kernels, w) for n, w in setup.weights().items()}
+    before = kernels.meter.live if loaded else 0
+    kernels.held -= before
     footprint.given_room(system, kernels, memory, 1 << setup.parts.scheme.log_width)
     if memory is None:  # the witness keeps them all
         for kind in ("weight", "committed"):
@@ -104,7 +106,7 @@ def count(setup: Setup, system: System, threads: int = 1, *, defer: bool = False
         len(channel.messages),
         sum(label == "round" for label, _ in channel.messages),
         t.constraints,
-        kernels.meter.peak,
+        kernels.meter.peak - before,
     )
 
 
