@@ -246,14 +246,13 @@ def estimate(
     reporter.stage("read")
     text = None if assume or not Path(what).is_dir() else beside(calibrate, Path(what), "calibration.txt")
     source = sources.find(str(what), chosen, text)
-    sequence = source.sequence(seq_len, new_tokens)
+    sequence, limit = source.sequence(seq_len, new_tokens), estimates.limit(source.setup.parts.config)
     reporter.stage("calibrate")
     machine = estimates.machine(toolbox(cache_dir()))
     reporter.stage("count")
     answer = estimates.answer(source.setup, sequence, machine)
     model = estimates.model(source, machine)
     reporter.close()
-    limit = estimates.limit(source.setup.parts.config)
     return EstimateResult(source.name, seq_len, new_tokens, source.assumed, answer, model, limit)
 
 
@@ -281,8 +280,7 @@ def _expected(setup: Setup, sequence: Tokens, nonce: bytes, reporter: Reporter, 
     from zkcore.setup import toolbox
 
     reporter.stage("estimate")
-    machine = estimates.machine(toolbox(cache_dir()))
-    return estimates.answer(setup, sequence, machine, nonce, defer=defer, loaded=True)
+    return estimates.answer(setup, sequence, estimates.machine(toolbox(cache_dir())), nonce, defer=defer, loaded=True)
 
 
 def need(*packages: str) -> None:
