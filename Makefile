@@ -99,6 +99,7 @@ style: setup
 
 types: setup
 	$(BIN)/mypy --strict zkcore
+	cd benchmarks && ../$(BIN)/mypy --strict *.py
 
 imports: setup
 	$(BIN)/lint-imports

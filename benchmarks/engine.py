@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def field(b: Bench) -> None:
             "2^11 rows of 2^11",
             n << 4,
             "entries",
-            lambda w=wide: k.contract(w, 1, 2048, x[:2048]),
+            partial(k.contract, wide, 1, 2048, x[:2048]),
         )
     wide = b.trits(n << 4)
     b.add(

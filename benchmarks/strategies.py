@@ -34,6 +34,7 @@ from zkcore.config import StrategyConfig, parse
 from zkcore.errors import NotSettled
 from zkcore.plugins import build_registry
 from zkcore.report.tables import console
+from zkcore.results import ProveResult
 from zkcore.strategy.strategy import Strategy
 from zkcore.testing.small_models import SmallLlama
 from zkcore.testing.strategy_suite import PROMPT
@@ -125,10 +126,11 @@ def slopes(rows: Sequence[Row]) -> Row:
 def memory() -> Iterator[Row]:
     """Each in a process of its own: the most that a process took cannot be taken back."""
     trees = {"batching": "layer_trees", "tree_layers": 1}
-    arms = [("per_layer", {}), ("per_layer", trees), ("folding", {}), ("folding", trees), ("folding", trees, 1)]
-    for name, batching, *limit in arms:
+    one: dict[str, object] = {}
+    arms = [("per_layer", one), ("per_layer", trees), ("folding", one), ("folding", trees), ("folding", trees)]
+    for (name, batching), limit in zip(arms, (None, None, None, None, 1), strict=True):
         for layers in MEMORY_DEPTHS:
-            config = {"strategy": {"name": name, **batching}, "memory_limit": limit[0] if limit else None}
+            config = {"strategy": {"name": name, **batching}, "memory_limit": limit}
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 row = pool.submit(_memory_of, config, layers).result()
             asked = {
@@ -141,13 +143,14 @@ def memory() -> Iterator[Row]:
 
 def _memory_of(choice: dict[str, Any], layers: int) -> Row:
     """`idle`: with torch and the model, before anything is committed or proved."""
+    from zkcore import memory
     from zkcore.bench import e2e, synthetic
-    from zkcore.report.progress import QuietReporter, peak_memory
+    from zkcore.report.progress import QuietReporter
 
-    synthetic.SHAPES = {"small": {**MEMORY_SHAPE, "num_hidden_layers": layers}}
+    vars(synthetic)["SHAPES"] = {"small": {**MEMORY_SHAPE, "num_hidden_layers": layers}}
     plugins = ["folding"] if choice["strategy"]["name"] == "folding" else []
     content = {**choice, "plugins": plugins, "device": "cpu", "model": {"table_bits": 12, "activation_bits": 14}}
-    idle = peak_memory()
+    idle = memory.peak()
     with TemporaryDirectory(prefix="zkcore-bench-") as place:
         config = parse(content, "benchmark")
         done = e2e.run("small", 64, None, config, Path(place), api.cache_dir(), QuietReporter())
@@ -191,8 +194,8 @@ def _accumulated(model: Path, place: Path, width: int) -> Row:
             return
         raise RuntimeError("an answer was accepted without its settlement")
 
-    def opening(done: api.ProveResult) -> float:
-        return round(sum(s.seconds for s in done.stages if s.name == "open"), 3)
+    def opening(done: ProveResult) -> float:
+        return round(sum([s.seconds for s in done.stages if s.name == "open"]), 3)
 
     return {
         "log2 of the row width": width,
