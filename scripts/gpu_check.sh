@@ -1,6 +1,6 @@
 #!/bin/sh
 # On a machine with a GPU: builds the engine with its CUDA part for python3, runs the GPU tests and the benchmark.
-#   scripts/gpu_check.sh [build | test | bench]...      all of them by default
+#   scripts/gpu_check.sh [build | test | bench | sanitize]...      the first three by default
 # GPU_ARCH: compute capability (90). OUT: where logs and results go (build/gpu).
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,6 +19,14 @@ for step in "$@"; do
       ;;
     test) python3 -m pytest -q -m gpu tests/gpu >"$out/test.log" 2>&1 || true; tail -25 "$out/test.log" ;;
     bench) PYTHONPATH=. python3 -m zkcore bench engine --device cuda --out "$out" ${BENCH_FLAGS:-} ;;
+    sanitize) # three tools, about a minute each
+      for tool in memcheck racecheck initcheck; do
+        PYTHONPATH=. compute-sanitizer --tool $tool --error-exitcode 9 python3 scripts/gpu_small_proof.py \
+          >"$out/$tool.txt" 2>&1 || failed=1
+        tail -1 "$out/$tool.txt"
+      done
+      [ -z "${failed:-}" ] || exit 1
+      ;;
     *) echo "unknown step $step"; exit 2 ;;
   esac
 done
