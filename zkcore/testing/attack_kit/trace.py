@@ -140,6 +140,11 @@ class Logged(Transcript):
             self._last = self.log.add(MESSAGE, label, count)
         return super().message(label, count, make)
 
+    def _round(self, label: str, count: int, make: Callable[[], list[int]]) -> list[int]:
+        """A message, too: a prover's, whose claims are not carried along."""
+        self._last = self.log.add(MESSAGE, label, count)
+        return super()._round(label, count, make)
+
     def fill(self, label: str, count: int, make: Callable[[], Sequence[int]]) -> list[int]:
         numbers = super().fill(label, count, make)
         for slot, delta in self._script.messages.get(self._last, {}).items():
