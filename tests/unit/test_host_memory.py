@@ -9,7 +9,6 @@ from functools import cache
 from mmap import mmap
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.unit.peak import MIB
