@@ -4,6 +4,7 @@
 # GPU_ARCH: compute capability (90). OUT: where logs and results go (build/gpu).
 set -eu
 cd "$(dirname "$0")/.."
+export PYTHONPATH=".${PYTHONPATH:+:$PYTHONPATH}"
 out=${OUT:-build/gpu}
 arch=${GPU_ARCH:-90}
 mkdir -p "$out" build/gpu
@@ -18,10 +19,10 @@ for step in "$@"; do
       cp build/gpu/_engine*.so zkcore/
       ;;
     test) python3 -m pytest -q -m gpu tests/gpu >"$out/test.log" 2>&1 || true; tail -25 "$out/test.log" ;;
-    bench) PYTHONPATH=. python3 -m zkcore bench engine --device cuda --out "$out" ${BENCH_FLAGS:-} ;;
+    bench) python3 -m zkcore bench engine --device cuda --out "$out" ${BENCH_FLAGS:-} ;;
     sanitize) # three tools, about a minute each
       for tool in memcheck racecheck initcheck; do
-        PYTHONPATH=. compute-sanitizer --tool $tool --error-exitcode 9 python3 scripts/gpu_small_proof.py \
+        compute-sanitizer --tool $tool --error-exitcode 9 python3 scripts/gpu_small_proof.py \
           >"$out/$tool.txt" 2>&1 || failed=1
         tail -1 "$out/$tool.txt"
       done

@@ -21,6 +21,7 @@ from zkcore.estimation.tally import Tally
 from zkcore.field import devices
 from zkcore.field.cuda_sums import SHARE
 from zkcore.field.room import GIB
+from zkcore.field.subset_sums import MOST_TRITS, sums_bytes
 from zkcore.memory import resident
 from zkcore.models.family import Sequence
 from zkcore.report.progress import StageTime
@@ -143,10 +144,10 @@ def _kept_sums(setup: Setup, ternary: group.TernaryRows) -> int:
     if not ternary.served or not devices.gpu_meant(config.device):
         return ternary.bytes
     if config.memory_limit is None:
-        return group.sums_bytes(ternary.generators, group.MOST_TRITS)
+        return sums_bytes(ternary.generators, MOST_TRITS)
     room = devices.tree_room(config.memory_limit * GIB) // SHARE
-    sizes = (group.sums_bytes(ternary.generators, g) for g in range(group.MOST_TRITS, 0, -1))
-    return next((size for size in sizes if size <= room), group.sums_bytes(ternary.generators, 1))
+    sizes = (sums_bytes(ternary.generators, g) for g in range(MOST_TRITS, 0, -1))
+    return next((size for size in sizes if size <= room), sums_bytes(ternary.generators, 1))
 
 
 def _stages(counted: Counted, rates: Rates) -> list[StageTime]:

@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
+from zkcore.field.subset_sums import MOST_TRITS, POINT_BYTES, sums_bytes, ternary_half
+
 SCALAR_BITS = 254  # of a field element's magnitude, its sign apart
-AFFINE = 96  # bytes of a point in memory
 _NONZERO = 255 / 256  # share of 8-bit digits that are not zero
 _BUCKETS_AT_ONCE = 1 << 20
 _HASH = 63 + 5 + 2
-MOST_TRITS = 5  # generators of a subset sum
 _TERNARY_ADDS = (0, 66667, 44444, 32099, 24691, 19918)  # an entry, in groups of so many, in hundred-thousandths
 _TERNARY_ROOM = 2400 << 20  # bytes of subset sums that a CPU keeps
 
@@ -62,7 +62,7 @@ def bucket_sums(rows: int, width: int, magnitude: int) -> float:
 def bucket_memory(rows: int, width: int, magnitude: int, threads: int, room: int | None = None) -> int:
     """Bytes of the buckets that are held at a time. `room`: that they may take, if more than one row does."""
     w = windows(width, max(1, magnitude))
-    one = w.buckets * AFFINE + width * 12
+    one = w.buckets * POINT_BYTES + width * 12
     most = min(256 * threads, _BUCKETS_AT_ONCE // w.buckets)
     if room is not None:
         most = min(most, room // one)
@@ -104,21 +104,13 @@ class TernaryRows:
     @property
     def bytes(self) -> int:
         """Of the sums that are kept, and of the generators that they are of."""
-        return sums_bytes(self.generators, self.group) + self.generators * AFFINE if self.group > 1 else 0
+        return sums_bytes(self.generators, self.group) + self.generators * POINT_BYTES if self.group > 1 else 0
 
 
 def _subset_sums(generators: int, g: int) -> int:
     """Additions for the sums of each group of g, and of the generators left over; those of one are there."""
     rest = generators % g
     return generators // g * (ternary_half(g) - g) + ternary_half(rest) - rest
-
-
-def ternary_half(group: int) -> int:
-    return int((3**group - 1) // 2)
-
-
-def sums_bytes(generators: int, g: int) -> int:
-    return -(-generators // g) * ternary_half(g) * AFFINE
 
 
 def fixed_base(scalars: int) -> float:

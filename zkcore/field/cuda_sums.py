@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import zkcore._engine as _engine
+from zkcore.field.subset_sums import POINT_BYTES
 
 if TYPE_CHECKING:
     import torch
 
 Tensor: TypeAlias = "torch.Tensor"
 
-_POINT_BYTES = 96
 SHARE = 4  # of what a fraction tree may keep, subset sums may take the fourth part
 
 
@@ -23,7 +23,7 @@ class SubsetSums:
         self._of, self._version = generators, generators._version
         count, room = len(generators), math.inf if tree_room is None else tree_room / SHARE
         sizes = {g: _engine.cuda.subset_sums_count(count, g) for g in (5, 4, 3, 2, 1)}
-        self.group = next((g for g, size in sizes.items() if size * _POINT_BYTES <= room), 1)
+        self.group = next((g for g, size in sizes.items() if size * POINT_BYTES <= room), 1)
         self.points = generators.new_empty((sizes[self.group], 12))
         _engine.cuda.subset_sums(generators.data_ptr(), count, self.group, self.points.data_ptr(), stream)
 

@@ -9,8 +9,8 @@ from zkcore import memory
 from zkcore.field.kernels import Column, FieldArray, FixedBase, Limited, Points
 from zkcore.field.native import NativeKernels
 from zkcore.field.room import Tree, TreePlan, left, tree_plan
+from zkcore.field.subset_sums import MOST_TRITS, sums_bytes
 
-SUMS_BYTES = 96 * 121 // 5 + 1  # for each generator: of the signed subset sums of five there are (3^5 - 1) / 2
 SUMS_SHARE = 4  # this part of what is left may be such sums
 BUCKETS_SHARE = 16  # of a limit: buckets, while nothing is derived
 
@@ -39,7 +39,7 @@ class HostKernels(NativeKernels):
 def sums_fit(kernels: Limited, generators: int) -> bool:
     """May subset sums of so many generators be kept?"""
     room = left(kernels)
-    return room is None or SUMS_BYTES * generators * SUMS_SHARE <= room
+    return room is None or sums_bytes(generators, MOST_TRITS) * SUMS_SHARE <= room
 
 
 def bucket_room(limit: int) -> int:

@@ -22,13 +22,16 @@ BESIDE = 40  # vectors of an opening that there must be room for beside what is 
 ALL = 1 << 62
 
 
-def left(kernels: object, limit: int | None = None) -> int | None:
-    """Bytes of a limit, the kernels' own if none is given, that are not taken, but for a little that nobody plans. None
-    if they have none."""
+def planned(limit: int) -> int:
+    """Bytes of a limit, but for a little that nobody plans."""
+    return limit - limit // SPARE
+
+
+def left(kernels: object) -> int | None:
+    """Bytes of the kernels' limit that may be planned and are not taken. None if they have no limit."""
     if not isinstance(kernels, Limited) or kernels.limit is None:
         return None
-    limit = limit or kernels.limit
-    return max(0, limit - limit // SPARE - kernels.taken())
+    return max(0, planned(kernels.limit) - kernels.taken())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from zkcore.errors import OutOfMemory
 from zkcore.field import room
 from zkcore.field.kernels import Kernels, Limited
 from zkcore.field.room import GIB, Tree
+from zkcore.field.subset_sums import POINT_BYTES
 from zkcore.graph.system import System
 from zkcore.graph.tensor import Tensor
 from zkcore.polynomial.boxes import boxes
@@ -25,7 +26,7 @@ COLUMN = 24  # bytes for a cell of a lookup, while its columns are made
 FIELD, SELECTOR, INTEGER = 32, 1, 2  # bytes of a leaf's columns
 JOINT = 48  # bytes for an entry of a joint sumcheck's tables, and what they are bound to
 PASSING = 4  # derived tensors that are there together
-ENTRY, POINT = 32, 96  # bytes of a vector's entry, and of a generator
+ENTRY = 32  # bytes of a vector's entry
 
 
 def given_room(system: System, kernels: Kernels, memory: int | None, width: int = 0) -> int | None:
@@ -38,8 +39,7 @@ def given_room(system: System, kernels: Kernels, memory: int | None, width: int 
     every = sum(_cells(t) * _width(t) for t in system.of_kind("virtual"))
 
     def rest(whole: int) -> int:
-        left = whole - whole // room.SPARE - taken
-        return left - needed - max(min(memory * whole // limit, every), derived)
+        return room.planned(whole) - taken - needed - max(min(memory * whole // limit, every), derived)
 
     if (over := rest(limit)) >= 0:
         return over
@@ -64,7 +64,7 @@ def least(system: System, width: int = 0) -> int:
     for relations, numerator, trees in ((checked, SELECTOR, own), (defining, FIELD, shared)):
         for tree in dict.fromkeys(trees.values()):
             working.append(_tree(system, [r for r in relations if trees[r.group] == tree], numerator))
-    return sum(_cells(t) * _width(t) for t in system.of_kind("committed")) + POINT * width + max(working)
+    return sum(_cells(t) * _width(t) for t in system.of_kind("committed")) + POINT_BYTES * width + max(working)
 
 
 def passing(system: System) -> int:

@@ -23,7 +23,7 @@ from zkcore.transcript.channel import Channel
 from zkcore.transcript.equations import Equations
 from zkcore.transcript.rounds import nothing, run_rounds
 from zkcore.transcript.sponge import Sponge
-from zkcore.transcript.values import Number, Tape, Value, linear
+from zkcore.transcript.values import Number, Tape, Value, linear, number_of
 from zkcore.transcript.wire import MESSAGE, Combination, Error, Refs, Wire
 
 WIDTH = 8  # slots of a message row; longer messages take several rows
@@ -252,5 +252,4 @@ class Transcript:
 
 
 def _number(value: Number) -> int:
-    number = value.number if isinstance(value, Value) else value
-    return 0 if number is None else number
+    return number_of(value) or 0

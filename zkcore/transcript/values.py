@@ -67,7 +67,7 @@ class Tape:
             raise TypeError("values of two transcripts in one expression")
         if len(weights) != len(numbers) + 1:
             raise ValueError("a weight for each slot, and one for the claim")
-        slots, total = self._reserve(len(numbers)), _sum(weights, [*numbers, _known(claim)])
+        slots, total = self._reserve(len(numbers)), _sum(weights, [*numbers, number_of(claim)])
         if isinstance(claim, Value):
             return Value(self, self._form(weights, [*slots, claim.node]), total)
         scale = weights[-1] * claim % MODULUS
@@ -110,7 +110,8 @@ class Tape:
         return np.flatnonzero(~live[np.array(self.slot_nodes, dtype=np.int64)]).tolist()
 
 
-def _known(value: Number) -> int | None:
+def number_of(value: Number) -> int | None:
+    """The number, if this side knows it."""
     return value.number if isinstance(value, Value) else value
 
 

@@ -20,7 +20,7 @@ from zkcore.testing.toolbox import tools
 from zkcore.transcript.channel import Channel, ProverChannel, VerifierChannel
 from zkcore.transcript.sponge import Sponge
 from zkcore.transcript.transcript import WIDTH, Transcript
-from zkcore.transcript.values import Number, Value
+from zkcore.transcript.values import Number, Value, number_of
 from zkcore.transcript.wire import POINT_BYTES, SCALAR_BYTES, Refs, Wire
 
 
@@ -152,16 +152,16 @@ class Logged(Transcript):
         return numbers
 
     def pin(self, value: Number) -> tuple[Refs, int]:
-        self.pinned = _known(value) or 0
+        self.pinned = number_of(value) or 0
         return super().pin(value)
 
     def require_zero(self, value: Number, guard: str) -> None:
-        if (number := _known(value)) is not None:
+        if (number := number_of(value)) is not None:
             self.log.add(CHECK, guard, value=number)
         super().require_zero(value, guard)
 
     def require_product(self, factors: Sequence[Number], result: Number, guard: str) -> None:
-        numbers, right = [_known(f) for f in factors], _known(result)
+        numbers, right = [number_of(f) for f in factors], number_of(result)
         if sum(isinstance(f, Value) for f in factors) > 1 and right is not None:  # fewer end in require_zero
             left = 1
             for n in numbers:
@@ -172,10 +172,6 @@ class Logged(Transcript):
     @property
     def slots(self) -> int:
         return self._ledger.tape.slots + sum(t.slots for t in self._following)
-
-
-def _known(value: Number) -> int | None:
-    return value.number if isinstance(value, Value) else value
 
 
 class Watched:
