@@ -39,8 +39,9 @@ def enough(advice: str) -> Iterator[None]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Within, Python does not look for cycles of dead objects: in a verification, which keeps what it makes to the end,
-    it would walk through hundreds of thousands of live ones again and again."""
+    """Within, Python does not look for cycles of dead objects: in a proof or a verification, which keeps what it makes
+    to the end, it would walk through hundreds of thousands of live ones again and again. What dies in cycles stays
+    until later, so whoever uses this leaves no arrays in them."""
     before = gc.isenabled()
     gc.disable()
     try:

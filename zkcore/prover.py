@@ -21,6 +21,7 @@ from zkcore.graph.arrays import Array, taken
 from zkcore.graph.model import ModelGraph, Weight
 from zkcore.graph.system import System
 from zkcore.graph.witness import Tamper, Witness
+from zkcore.memory import uncollected
 from zkcore.models import passes, trits
 from zkcore.models.checkpoint import tensors_digest
 from zkcore.models.family import Sequence
@@ -82,6 +83,7 @@ class Owner:
         return Sequence(prompt + new, len(prompt))
 
 
+@uncollected()
 def prove(
     owner: Owner,
     sequence: Sequence,

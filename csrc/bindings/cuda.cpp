@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "scalars.hpp"
+#include "side_by_side.hpp"
 #ifdef ZKCORE_HAS_CUDA
 #include "zkcore/cuda.hpp"
 #include "zkcore/hash_to_curve.hpp"
@@ -275,6 +276,7 @@ class PyProver {
     if (state_->variables() > 0) throw std::runtime_error("not every variable is bound");
     return values([this] { return state_->finals(); });
   }
+  cuda::Prover& sumcheck() { return *state_; }
 
  private:
   template <class Body>
@@ -488,6 +490,7 @@ void bind_cuda(py::module_& parent) {
       .def("round", &PyProver::round)
       .def("bind", &PyProver::bind)
       .def("finals", &PyProver::finals);
+  PySideBySide<PyProver>::add_to(m);
   py::class_<cuda::FractionTree>(m, "FractionTree")
       .def("root", &py_tree_root)
       .def("layer", &py_tree_layer, py::keep_alive<0, 1>());

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "arrays.hpp"
+#include "side_by_side.hpp"
 #include "zkcore/field_counters.hpp"
 #include "zkcore/fraction_tree.hpp"
 #include "zkcore/linear_forms.hpp"
@@ -213,6 +214,7 @@ class Prover {
     if (state_->variables() > 0) throw std::runtime_error("not every variable is bound");
     return to_bytes(state_->finals());
   }
+  State& sumcheck() { return *state_; }
 
  private:
   void require_unbound() const {
@@ -449,6 +451,7 @@ void bind_field(py::module_& m) {
   sumcheck.def(py::init(&make_sumcheck), py::arg("tables"), py::arg("terms"), py::arg("degree"),
                py::arg("eq_point"));
   bind_prover(sumcheck);
+  PySideBySide<PySumcheck>::add_to(m);
 
   py::class_<PyLayer> layer(m, "FractionLayer");
   bind_prover(layer);

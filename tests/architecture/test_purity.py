@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.checkpoints import Place
-from zkcore import public, verifier
+from zkcore import api, prover, public, verifier
 from zkcore.errors import ProofRejected
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +192,14 @@ def test_python_collects_as_before(collecting: bool, tiny: Place) -> None:
     finally:
         (gc.enable if before else gc.disable)()
     assert found == [collecting] * 2 and seen and not any(seen)
+
+
+def test_a_prover_collects_as_before(tiny: Place) -> None:
+    owner, seen = prover.Owner.load(tiny.commitment), list[bool]()
+    sequence = owner.generate(owner.public.codec.encode(tiny.prompt), 1)
+    assert gc.isenabled()
+    prover.prove(owner, sequence, b"", api.cache_dir(), lambda *a: seen.append(gc.isenabled()))
+    assert gc.isenabled() and seen and not any(seen)
 
 
 @pytest.mark.parametrize(

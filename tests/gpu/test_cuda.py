@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from zkcore.field import cuda
+from zkcore.field.joint import JoinsSumchecks, KnownSum
 from zkcore.field.kernels import MODULUS, Column, Forms, Points, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.room import TreePlan
@@ -202,6 +203,25 @@ def test_many_tables(device: cuda.CudaKernels, rng: random.Random) -> None:
     tables = [column(rng, KINDS[j % 5], 64) for j in range(80)]
     terms: list[Term] = [(1, (2 * j, 2 * j + 1)) for j in range(40)]
     follow(device.sumcheck(tables, terms, 2), HOST.sumcheck(tables, terms, 2), 6, rng)
+
+
+@pytest.mark.parametrize("with_eq", [False, True])
+def test_sumchecks_side_by_side(device: cuda.CudaKernels, rng: random.Random, with_eq: bool) -> None:
+    """Of a few sizes and degrees; the claims need not be those of the tables."""
+    made: list[list[KnownSum]] = [[], []]
+    for variables, degree in [(0, 2), (1, 3), (4, 2), (10, 4), (10, 3)]:
+        tables = [column(rng, kind, 2**variables) for kind in ("field", "int16", "int8")]
+        terms: list[Term] = [(3, tuple(range(degree - 1))), (7, (2,))]
+        point, claim = scalars(rng, variables) if with_eq else None, rng.randrange(MODULUS)
+        for k, own in zip((device, HOST), made, strict=True):
+            own.append(KnownSum(k.sumcheck(tables, terms, degree, point), claim, degree))
+    assert isinstance(device, JoinsSumchecks) and isinstance(HOST, JoinsSumchecks)
+    got, expected = device.side_by_side(made[0], 5), HOST.side_by_side(made[1], 5)
+    for challenge in scalars(rng, 10):
+        assert got.round() == expected.round()
+        got.bind(challenge)
+        expected.bind(challenge)
+    assert (got.claims(), got.finals()) == (expected.claims(), expected.finals())
 
 
 def test_inputs_stay_as_they_are(device: cuda.CudaKernels, rng: random.Random) -> None:

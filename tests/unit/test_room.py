@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import random
 
+import numpy as np
 import pytest
+import torch
 
 from tests.unit.same_proofs import small
 from zkcore.commitment import columns
@@ -105,6 +107,26 @@ def test_random_trees_keep_to_their_room() -> None:
         assert tree.peak(tree.plan(room)) <= room
 
 
+def dead_in_cycles() -> list[object]:
+    """What a collection would find now, and what hangs on it: numpy's arrays do not take part in collections."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        return [*gc.garbage, *gc.get_referents(*gc.garbage)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+
+def test_what_is_dead_in_cycles_is_found() -> None:
+    held: list[object] = [np.zeros(3)]
+    held.append(held)
+    gc.collect()
+    assert not [o for o in dead_in_cycles() if isinstance(o, np.ndarray)]
+    del held
+    assert len([o for o in dead_in_cycles() if isinstance(o, np.ndarray)]) == 1
+
+
 def test_what_a_proof_has_held_goes_with_it() -> None:
     """At once, and not when somebody collects garbage: it is most of a GPU's memory."""
     model, strategy, argument = small("plain")
@@ -115,5 +137,6 @@ def test_what_a_proof_has_held_goes_with_it() -> None:
         for kernels in (native.load(), TorchKernels(limit=1)):
             same_bytes.prove(kernels, system, given, argument)
             assert not [o for o in gc.get_objects() if type(o) is Witness]
+        assert not [o for o in dead_in_cycles() if isinstance(o, (np.ndarray, torch.Tensor))]
     finally:
         gc.enable()

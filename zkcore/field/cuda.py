@@ -8,14 +8,14 @@ arrays of the host are taken too: they are copied to the device, and every byte 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cache, partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
 import zkcore._engine as _engine
 from zkcore.field import cuda_rows
-from zkcore.field.cuda_memory import CudaMemory
+from zkcore.field.cuda_memory import TYPES, CudaMemory, Tensor
 from zkcore.field.cuda_passes import CudaPasses
 from zkcore.field.cuda_rows import CudaFixedBase
 from zkcore.field.cuda_staging import Staging
@@ -23,17 +23,11 @@ from zkcore.field.cuda_states import CudaFractionTree, CudaLinearForms, CudaSumc
 from zkcore.field.cuda_sums import SubsetSums
 from zkcore.field.kernels import FixedBase, Forms, Leaves, Term
 from zkcore.field.native import NativeKernels
-from zkcore.field.native_field import _pack, _reduced
+from zkcore.field.native_field import _pack, _reduced, join_sumchecks
 from zkcore.field.room import Tree
 from zkcore.field.space import Space
 
-if TYPE_CHECKING:
-    import torch
-
-Tensor: TypeAlias = "torch.Tensor"
 Data: TypeAlias = Any  # a tensor or a numpy array
-
-_TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
 
 
 def missing() -> str | None:
@@ -59,14 +53,12 @@ class CudaKernels(CudaMemory):
         super().__init__(torch, device, tree_room)
         self._host = NativeKernels()
         self.fold_rounds = self._host.fold_rounds
+        self.side_by_side = partial(join_sumchecks, _engine.cuda.SideBySide)  # implements JoinsSumchecks
         self._moved = 0
         self._staging = Staging(torch, self.device)
         self._sums: SubsetSums | None = None
         self.passes = CudaPasses(self)
         self.space: Space = KernelSpace(self.device, self.passes)
-
-    def stream(self) -> int:
-        return int(self._raw._cuda_getCurrentRawStream(self.device.index))
 
     def to_device(self, data: Data) -> Tensor:
         """As it is if it is there already; else a counted copy."""
@@ -90,21 +82,6 @@ class CudaKernels(CudaMemory):
             self._moved += data.numel() * data.element_size()
         return data.cpu().numpy()
 
-    def empty(self, *shape: int) -> Tensor:
-        """uint64."""
-        made: Tensor = self.torch.empty(shape, dtype=self.torch.uint64, device=self.device)
-        return made
-
-    def column(self, tensor: Tensor) -> tuple[int, int, int]:
-        kind = _TYPES.get(str(tensor.dtype).removeprefix("torch."))
-        if kind is None:
-            raise TypeError(f"expected int8, int16, int32, int64 or uint64 [..., 4], not {tensor.dtype}")
-        if kind != _TYPES["uint64"]:
-            return tensor.data_ptr(), kind, tensor.numel()
-        if tensor.ndim == 0 or tensor.shape[-1] != 4:
-            raise ValueError("a field array has shape [..., 4]")
-        return tensor.data_ptr(), kind, tensor.numel() // 4
-
     def _terms(self, terms: Sequence[tuple[int, Data]], kept: list[Tensor]) -> list[tuple[bytes, tuple[int, int, int]]]:
         """For the engine; what must stay alive is added to `kept`."""
         out = []
@@ -117,7 +94,7 @@ class CudaKernels(CudaMemory):
     def from_ints(self, values: Data) -> Tensor:
         tensor = self.to_device(values)
         column = self.column(tensor)
-        if column[1] == _TYPES["uint64"]:
+        if column[1] == TYPES["uint64"]:
             raise TypeError("values: expected integers")
         out = self.empty(*tensor.shape, 4)
         _engine.cuda.from_ints(column, out.data_ptr(), self.stream())

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import zkcore._engine as _engine
 from zkcore.field.room import Tree, TreePlan, tree_plan
+
+if TYPE_CHECKING:
+    import torch
+
+Tensor: TypeAlias = "torch.Tensor"
+TYPES = {"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint64": 4}  # ColumnType
 
 
 class CudaMemory:
@@ -19,6 +25,25 @@ class CudaMemory:
         self.tree_room = tree_room
         self._limit: int | None = None
         _engine.cuda.set_allocator(self._allocate, self._release)
+
+    def stream(self) -> int:
+        return int(self._raw._cuda_getCurrentRawStream(self.device.index))
+
+    def empty(self, *shape: int) -> Tensor:
+        """uint64."""
+        made: Tensor = self.torch.empty(shape, dtype=self.torch.uint64, device=self.device)
+        return made
+
+    def column(self, tensor: Tensor) -> tuple[int, int, int]:
+        """A tensor of the device, as the engine takes it: address, type, entries."""
+        kind = TYPES.get(str(tensor.dtype).removeprefix("torch."))
+        if kind is None:
+            raise TypeError(f"expected int8, int16, int32, int64 or uint64 [..., 4], not {tensor.dtype}")
+        if kind != TYPES["uint64"]:
+            return tensor.data_ptr(), kind, tensor.numel()
+        if tensor.ndim == 0 or tensor.shape[-1] != 4:
+            raise ValueError("a field array has shape [..., 4]")
+        return tensor.data_ptr(), kind, tensor.numel() // 4
 
     def _allocate(self, size: int, stream: int) -> int:
         return int(self._raw._cuda_cudaCachingAllocator_raw_alloc(size, stream))

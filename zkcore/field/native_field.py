@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import zkcore._engine as _engine
+from zkcore.field.joint import KnownSum
 from zkcore.field.kernels import MODULUS, Column, FieldArray, Forms, IntArray, Leaves, Term
 from zkcore.field.room import Tree, TreePlan
 
@@ -45,6 +47,36 @@ class NativeSumcheck:
 
     def finals(self) -> list[int]:
         return _unpack(self._state.finals())
+
+
+class NativeJoint:
+    """Of states in the engine, which go with it."""
+
+    def __init__(self, state: _engine.SideBySide, parts: Sequence[KnownSum]) -> None:
+        self._joint, self._parts = state, [p.sumcheck for p in parts]
+
+    def round(self) -> list[int]:
+        return _unpack(self._joint.round())
+
+    def bind(self, challenge: int) -> None:
+        self._joint.bind(_pack([challenge]))
+
+    def finals(self) -> list[int]:
+        return [v for own in self._parts for v in own.finals()]
+
+    def claims(self) -> list[int]:
+        return _unpack(self._joint.claims())
+
+
+def join_sumchecks(engine: Any, parts: Sequence[KnownSum], degree: int) -> NativeJoint:
+    """`engine`: its class for states of this kind."""
+    states = []
+    for part in parts:
+        if not isinstance(part.sumcheck, NativeSumcheck):
+            raise TypeError("expected sumchecks of this engine")
+        states.append(part.sumcheck._state)
+    made = engine(states, _pack([p.claim for p in parts]), [p.degree for p in parts], degree)
+    return NativeJoint(made, parts)
 
 
 class NativeFractionTree:
@@ -132,6 +164,10 @@ class NativeField:
         packed = [(_reduced(coefficient), list(factors)) for coefficient, factors in terms]
         point = None if eq_point is None else _pack(eq_point)
         return NativeSumcheck(_engine.Sumcheck(list(tables), packed, degree, point))
+
+    def side_by_side(self, parts: Sequence[KnownSum], degree: int) -> NativeJoint:
+        """Implements JoinsSumchecks."""
+        return join_sumchecks(_engine.SideBySide, parts, degree)
 
     def fraction_tree(self, runs: Sequence[Leaves], log_size: int) -> NativeFractionTree:
         packed = [(run.numerator, _reduced(run.constant), _linear(run.denominator)) for run in runs]

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zkcore.claim import Claim
+from zkcore.field.joint import Joint, KnownSum
 from zkcore.field.kernels import MODULUS, Sumcheck
 from zkcore.polynomial import univariate
 from zkcore.polynomial.point import Point
 from zkcore.subprotocols.session import Session, Wanted
-from zkcore.subprotocols.side_by_side import Claimed, SideBySide, share
-from zkcore.transcript.rounds import weighted
+from zkcore.subprotocols.side_by_side import joint, share
+from zkcore.transcript.rounds import nothing, weighted
 from zkcore.transcript.values import Number, Value
 
 GUARD = "side by side"
@@ -74,9 +75,9 @@ def run(session: Session, steps: Sequence[Step]) -> list[Reduced]:
     claims = [(p, c.value) for own, s in zip(powers, steps, strict=True) for p, c in zip(own, s.claims, strict=True)]
     n, degree = max(s.variables for s in steps), max(s.degree for s in steps)
     made = session.data().settled(lambda: _proving(steps, powers)) if session.t.proving else []
-    parts = _parts(made, steps, powers) if made else []
-    point, final = session.sumcheck(weighted(claims), n, degree, SideBySide(parts, degree) if parts else None)
-    ends = _ends(session, steps, parts, final)
+    prover = joint(session.kernels, _parts(made, steps, powers), degree) if made else None
+    point, final = session.sumcheck(weighted(claims), n, degree, prover)
+    ends = _ends(session, steps, prover, final)
     points = [point[: s.variables] for s in steps]
     out = [Reduced(p, v) for p, v in zip(points, _values(session, steps, points, made), strict=True)]
     for step, own, end, found in zip(steps, powers, ends, out, strict=True):
@@ -99,9 +100,12 @@ def _proving(steps: Sequence[Step], powers: Sequence[Sequence[int]]) -> list[Pro
     return [s.proving(own) for s, own in zip(steps, powers, strict=True)]
 
 
-def _parts(made: Sequence[Proving], steps: Sequence[Step], powers: Sequence[Sequence[int]]) -> list[Claimed]:
+def _parts(
+    made: Sequence[Proving], steps: Sequence[Step], powers: Sequence[Sequence[int]]
+) -> list[tuple[KnownSum, int]]:
     return [
-        Claimed(m.sumcheck, _sum(s, own), s.degree, s.variables) for m, s, own in zip(made, steps, powers, strict=True)
+        (KnownSum(m.sumcheck, _sum(s, own), s.degree), s.variables)
+        for m, s, own in zip(made, steps, powers, strict=True)
     ]
 
 
@@ -111,12 +115,12 @@ def _sum(step: Step, powers: Sequence[int]) -> int:
     return sum(p * (v or 0) for p, v in zip(powers, numbers, strict=True)) % MODULUS
 
 
-def _ends(session: Session, steps: Sequence[Step], parts: Sequence[Claimed], final: Number) -> list[Number]:
+def _ends(session: Session, steps: Sequence[Step], prover: Joint | None, final: Number) -> list[Number]:
     """What each step's summand is at its point."""
     if len(steps) == 1:
         return [final]
     n = max(s.variables for s in steps)
-    said = session.t.message("parts", len(steps), lambda: [p.claim for p in parts])
+    said = session.t.message("parts", len(steps), prover.claims if prover else nothing)
     terms = [(-share(s.variables, n), v) for s, v in zip(steps, said, strict=True)]
     session.t.require_zero(weighted([(1, final), *terms]), GUARD)
     return list(said)

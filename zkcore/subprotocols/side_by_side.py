@@ -12,7 +12,8 @@ from functools import lru_cache
 from math import prod
 from typing import Protocol
 
-from zkcore.field.kernels import MODULUS, Sumcheck, Term
+from zkcore.field.joint import JoinsSumchecks, Joint, KnownSum
+from zkcore.field.kernels import MODULUS, FieldKernels, Sumcheck, Term
 from zkcore.polynomial.univariate import lagrange
 
 HALF = pow(2, -1, MODULUS)
@@ -42,7 +43,8 @@ class Summand(Protocol):
 @dataclass
 class Claimed:
     """Of a part whose sum is known: its values at as many points as the others need follow from its own. `degree`: its
-    own; `left`: variables still to bind; `late`: rounds since; `claim`: of what is left to sum."""
+    own; `left`: variables still to bind; `late`: rounds since; `claim`: of what is left to sum. An engine's twin is
+    csrc/include/zkcore/side_by_side.hpp."""
 
     prover: Sumcheck
     claim: int
@@ -113,3 +115,20 @@ class SideBySide:
     def finals(self) -> list[int]:
         """All tables of all parts, in order."""
         return [v for p in self.parts for v in p.prover.finals()]
+
+
+@dataclass(frozen=True)
+class ClaimedSideBySide(SideBySide):
+    """A `Joint`."""
+
+    parts: Sequence[Claimed]
+
+    def claims(self) -> list[int]:
+        return [p.claim for p in self.parts]
+
+
+def joint(kernels: FieldKernels, parts: Sequence[tuple[KnownSum, int]], degree: int) -> Joint:
+    """`parts`: each with its number of variables."""
+    if isinstance(kernels, JoinsSumchecks):
+        return kernels.side_by_side([own for own, _ in parts], degree)
+    return ClaimedSideBySide([Claimed(own.sumcheck, own.claim, own.degree, n) for own, n in parts], degree)

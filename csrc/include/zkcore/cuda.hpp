@@ -186,6 +186,7 @@ class Prover {
   virtual void bind(const Fr& challenge) = 0;
   virtual std::vector<Fr> finals() = 0;
   virtual int variables() const = 0;
+  virtual int degree() const = 0;  // round() has as many values
 };
 
 std::unique_ptr<Prover> sumcheck(std::vector<Column> tables, int variables, std::vector<SumcheckTerm> terms,

@@ -23,6 +23,9 @@ struct RoundFrames {
 std::vector<Fr> draw_rounds(Sha512::Digest& state, const RoundFrames& frames, std::string_view messages,
                             size_t rounds, size_t pieces);
 
+// The weights of the values at 0, 1, ..., degree in the value at x. 1 <= degree <= kMaxDegree.
+std::vector<Fr> lagrange(const Fr& x, size_t degree);
+
 // Round i sends the values s_i(0), s_i(2), ..., s_i(degree) of a polynomial whose s_i(1) is the claim before
 // it less s_i(0); the claim after it is s_i(challenge i). Returns [challenges * degree + 1]: the last claim's
 // coefficients in what the rounds sent, in order, and in the first claim. 1 <= degree <= kMaxDegree.

@@ -111,6 +111,7 @@ class Sumcheck {
   // Each table's value, once nothing is unbound.
   std::vector<Fr> finals() const;
   int variables() const { return variables_; }
+  int degree() const { return degree_; }
 
  private:
   std::unique_ptr<TableSource> source_;

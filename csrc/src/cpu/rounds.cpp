@@ -33,6 +33,16 @@ std::vector<Fr> barycentric(size_t degree) {
   return scale;
 }
 
+// By degree: an inversion takes as long as a few rounds.
+const std::vector<Fr>& scales(size_t degree) {
+  static const auto known = [] {
+    std::array<std::vector<Fr>, kMaxDegree + 1> all;
+    for (size_t d = 0; d < all.size(); ++d) all[d] = barycentric(d);
+    return all;
+  }();
+  return known[degree];
+}
+
 void lagrange(const Fr& x, const std::vector<Fr>& scale, Fr* weights) {
   Fr below = Fr::one(), above = Fr::one();  // products of x - j for j < i, and for j > i
   for (size_t i = 0; i < scale.size(); ++i) {
@@ -63,13 +73,14 @@ std::vector<Fr> draw_rounds(Sha512::Digest& state, const RoundFrames& frames, st
   return challenges;
 }
 
+std::vector<Fr> lagrange(const Fr& x, size_t degree) {
+  std::vector<Fr> weights(degree + 1);
+  lagrange(x, scales(degree), weights.data());
+  return weights;
+}
+
 std::vector<Fr> fold_rounds(std::span<const Fr> challenges, size_t degree) {
-  static const auto known = [] {  // an inversion takes as long as a few rounds
-    std::array<std::vector<Fr>, kMaxDegree + 1> all;
-    for (size_t d = 0; d < all.size(); ++d) all[d] = barycentric(d);
-    return all;
-  }();
-  const std::vector<Fr>& scale = known[degree];
+  const std::vector<Fr>& scale = scales(degree);
   std::vector<Fr> weights(degree + 1), out(challenges.size() * degree + 1);
   Fr later = Fr::one();  // the last claim's coefficient in the claim after round i
   for (size_t i = challenges.size(); i-- > 0;) {

@@ -55,6 +55,7 @@ class SumcheckState : public Prover {
   void bind(const Fr& challenge) override;
   std::vector<Fr> finals() override;
   int variables() const override { return variables_; }
+  int degree() const override { return degree_; }
 
  protected:
   RoundTables& tables() { return *tables_; }
