@@ -121,6 +121,38 @@ void py_contract(const PyColumn& values, size_t outer, size_t inner, const PyCol
   cuda::contract(c, outer, w.size, inner, static_cast<const Fr*>(w.data), at<Fr>(out), stream_at(stream));
 }
 
+using PyFold = std::tuple<size_t, size_t, size_t, PyColumn>;  // outer, number of weights, inner, weights
+
+void py_contract_all(const std::vector<std::pair<PyColumn, std::vector<PyFold>>>& arrays, size_t room,
+                     Address out, Address stream) {
+  std::vector<std::pair<Column, std::vector<cuda::Fold>>> list;
+  size_t results = 0;
+  for (const auto& [values, own] : arrays) {
+    const Column c = column(values);
+    if (own.empty()) fail("folds: at least one is needed");
+    std::vector<cuda::Fold> folds;
+    size_t left = c.size;
+    for (const auto& [outer, count, inner, weights] : own) {
+      const Column w = field(weights);
+      const auto product = static_cast<u128>(outer) * inner;
+      if (product >> 48 || product == 0 || static_cast<u128>(left) != product * count || w.size < count) {
+        fail("folds: entries are not outer * (number of weights) * inner");
+      }
+      left = outer * inner;
+      folds.push_back({outer, count, inner, static_cast<const Fr*>(w.data)});
+    }
+    results += left;
+    list.emplace_back(c, std::move(folds));
+  }
+  if (results != room) fail("out: wrong number of entries");
+  const py::gil_scoped_release release;
+  Fr* next = at<Fr>(out);
+  for (const auto& [c, folds] : list) {
+    cuda::contract_all(c, folds, next, stream_at(stream));
+    next += folds.back().outer * folds.back().inner;
+  }
+}
+
 py::bytes py_dot(const PyColumn& a, const PyColumn& b, Address stream) {
   const Column x = column(a), y = column(b);
   if (x.size != y.size) fail("weights: wrong number of entries");
@@ -463,6 +495,7 @@ void bind_cuda(py::module_& parent) {
   m.def("eq_table", &py_eq_table);
   m.def("eq_sum", &py_eq_sum);
   m.def("contract", &py_contract);
+  m.def("contract_all", &py_contract_all);
   m.def("dot", &py_dot);
   m.def("combine", &py_combine);
   m.def("multiply", &py_multiply);

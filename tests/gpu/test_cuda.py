@@ -11,7 +11,7 @@ import pytest
 
 from zkcore.field import cuda
 from zkcore.field.joint import JoinsSumchecks, KnownSum
-from zkcore.field.kernels import MODULUS, Column, Forms, Points, Term
+from zkcore.field.kernels import MODULUS, Column, ContractsAll, Fold, Forms, Points, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.room import TreePlan
 from zkcore.subprotocols.fraction_tree import Run
@@ -203,6 +203,30 @@ def test_many_tables(device: cuda.CudaKernels, rng: random.Random) -> None:
     tables = [column(rng, KINDS[j % 5], 64) for j in range(80)]
     terms: list[Term] = [(1, (2 * j, 2 * j + 1)) for j in range(40)]
     follow(device.sumcheck(tables, terms, 2), HOST.sumcheck(tables, terms, 2), 6, rng)
+
+
+def test_contract_all(device: cuda.CudaKernels, rng: random.Random) -> None:
+    """Arrays of several axes, whole and in part; more weights may be there than are used."""
+    arrays: list[tuple[Any, list[Fold]]] = []
+    expected = []
+    for kind, shape in [("int16", (4, 300, 7)), ("field", (1, 5, 3)), ("int8", (513, 2, 1)), ("int64", (3, 1, 4096))]:
+        a, b, c = shape
+        held = column(rng, kind, a * b * c)
+        weights = [column(rng, "field", n + extra) for n, extra in ((b, 3), (a, 0), (c, 1))]
+        whole: list[Fold] = [(a, b, c, weights[0]), (1, a, c, weights[1]), (1, c, 1, weights[2])]
+        for folds in (whole, whole[:1]):
+            left = held
+            for outer, count, inner, own in folds:
+                left = HOST.contract(left, outer, inner, own[:count])
+            expected.append(left)
+            arrays.append((device.to_device(held), [(*f[:3], device.to_device(f[3])) for f in folds]))
+    assert isinstance(device, ContractsAll)
+    same(device.contract_all(arrays), np.concatenate(expected))
+    same(device.contract_all(arrays[:1]), expected[0])
+    table, (outer, count, inner, own) = arrays[0][0], arrays[0][1][0]
+    for wrong in ([(outer, count + 1, inner, own)], [(outer, count, inner, own[: count - 1])], []):
+        with pytest.raises((ValueError, IndexError)):
+            device.contract_all([(table, wrong)])
 
 
 @pytest.mark.parametrize("with_eq", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from zkcore.field import native
-from zkcore.field.kernels import MODULUS, FieldKernels
+from zkcore.field.kernels import MODULUS, ContractsAll, FieldArray, FieldKernels, Fold
+from zkcore.field.native import NativeKernels
 from zkcore.field.reference import ReferenceField
+from zkcore.graph.arrays import shape_of
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.multilinear import Cells
 from zkcore.polynomial.point import Point, eq, index_point, num_vars, padded
@@ -72,6 +75,44 @@ def test_many_evaluations_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -
     made.clear()
     kept((0, 0)), kept(place[3])
     assert made == [2]
+
+
+class Together(NativeKernels):
+    """As a GPU does it: many folds in one call."""
+
+    def __init__(self) -> None:
+        self.calls = list[list[int]]()  # entries of each array
+
+    def contract_all(self, arrays: Sequence[tuple[Cells, Sequence[Fold]]]) -> FieldArray:
+        self.calls.append([prod(shape_of(a)) for a, _ in arrays])
+        out = []
+        for array, folds in arrays:
+            for outer, count, inner, weights in folds:
+                array = self.contract(array, outer, inner, weights[:count])
+            out.append(array)
+        return np.concatenate(out)
+
+
+def test_several_arrays_are_folded_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones, so that no many are held for it; each as by itself, in the order of what is wanted."""
+    monkeypatch.setattr(multilinear._Evaluations, "ENTRIES", 64)
+    k, rng, alone = Together(), random.Random(6), native.load()
+    shapes = [(3, 5), (), *[(2,)] * 7, (4, 7), (64,), (1,), (), (3, 5)]
+    wanted = [(make(rng, s, kind)[0], points(rng, s), False) for s in shapes for kind in ("int8", "field")]
+    assert isinstance(k, ContractsAll) and not isinstance(alone, ContractsAll)
+    expected = [multilinear.evaluate(alone, *w) % MODULUS for w in wanted]
+    assert [v % MODULUS for v in multilinear.evaluate_all(k, wanted)] == expected
+    assert sum(map(len, k.calls)) == 2 * (len(shapes) - 2)
+    assert max(map(len, k.calls)) == multilinear._Evaluations.ARRAYS
+    assert all(sum(own[:-1]) < 64 for own in k.calls)
+    trits = np.array([[1, 0, -1], [0, 1, 1]], dtype=np.int8)
+    before, place = len(k.calls), points(rng, (2, 3))
+    assert multilinear.evaluate(k, trits, place, True) == multilinear.evaluate(alone, trits, place, True)
+    assert len(k.calls) == before  # by additions alone
+    array = make(rng, (3, 5, 2), "int32")[0]
+    some = dict(zip("ac", points(rng, (3, 2)), strict=True))
+    (got, left), (same, _) = (multilinear.bind(own, array, "abc", some) for own in (k, alone))
+    assert left == "b" and got.shape == (5, 4) and (got == same).all() and len(k.calls) == before + 1
 
 
 @engines

@@ -21,7 +21,7 @@ from zkcore.field.cuda_rows import CudaFixedBase
 from zkcore.field.cuda_staging import Staging
 from zkcore.field.cuda_states import CudaFractionTree, CudaLinearForms, CudaSumcheck
 from zkcore.field.cuda_sums import SubsetSums
-from zkcore.field.kernels import FixedBase, Forms, Leaves, Term
+from zkcore.field.kernels import FixedBase, Fold, Forms, Leaves, Term
 from zkcore.field.native import NativeKernels
 from zkcore.field.native_field import _pack, _reduced, join_sumchecks
 from zkcore.field.room import Tree
@@ -124,6 +124,17 @@ class CudaKernels(CudaMemory):
 
     def contract(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
         return self._fold(_engine.cuda.contract, column, outer, inner, weights)
+
+    def contract_all(self, arrays: Sequence[tuple[Data, Sequence[Fold]]]) -> Tensor:
+        """Implements ContractsAll."""
+        kept, packed, room = list[Tensor](), [], 0
+        for data, folds in arrays:
+            kept.append(self.to_device(data))
+            packed.append((self.column(kept[-1]), [(a, k, b, self.column(w)) for a, k, b, w in folds]))
+            room += folds[-1][0] * folds[-1][2]
+        out = self.empty(room, 4)
+        _engine.cuda.contract_all(packed, room, out.data_ptr(), self.stream())
+        return out
 
     def contract_ternary(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
         return self._fold(_engine.cuda.contract_ternary, column, outer, inner, weights)

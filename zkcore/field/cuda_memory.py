@@ -20,6 +20,7 @@ class CudaMemory:
 
     def __init__(self, torch: Any, device: int | None, tree_room: int | None) -> None:
         self.torch = torch
+        self._types = {getattr(torch, name): kind for name, kind in TYPES.items()}
         self._raw: Any = torch._C  # what torch.cuda's functions of these names call, after 10 us of checks of their own
         self.device = torch.device("cuda", torch.cuda.current_device() if device is None else device)
         self.tree_room = tree_room
@@ -36,7 +37,7 @@ class CudaMemory:
 
     def column(self, tensor: Tensor) -> tuple[int, int, int]:
         """A tensor of the device, as the engine takes it: address, type, entries."""
-        kind = TYPES.get(str(tensor.dtype).removeprefix("torch."))
+        kind = self._types.get(tensor.dtype)
         if kind is None:
             raise TypeError(f"expected int8, int16, int32, int64 or uint64 [..., 4], not {tensor.dtype}")
         if kind != TYPES["uint64"]:

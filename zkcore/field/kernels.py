@@ -249,6 +249,18 @@ class SumsEq(Protocol):
         ...
 
 
+Fold: TypeAlias = tuple[int, int, int, Any]  # outer, number of weights, inner, weights: so many of them, or more
+
+
+@runtime_checkable
+class ContractsAll(Protocol):
+    """Kernels that fold many arrays in one call."""
+
+    def contract_all(self, arrays: Sequence[tuple[Column, Sequence[Fold]]]) -> FieldArray:
+        """[total, 4]: of each array what its folds (`contract`, one after the other, at least one) leave of it."""
+        ...
+
+
 @runtime_checkable
 class Limited(Protocol):
     """Kernels of a device of which not all memory may be taken: `limit` bytes, None for all."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import FieldArray, FieldKernels, SumsEq
+from zkcore.field.kernels import ContractsAll, FieldArray, FieldKernels, Fold, SumsEq
 from zkcore.field.space import contiguous, is_field, is_ternary, of
 from zkcore.polynomial.point import Point
 
@@ -48,17 +48,32 @@ def bind(
     """Evaluate the axes named in `at`; returns what is left and its axes. Longest axis first: it shrinks most.
     `ternary`: the entries are declared to be -1, 0 and 1, and folded by additions alone if they are. `tables`: kept
     from other tensors at the same points."""
-    shape, eq_table = list(array.shape[: len(axes)]), tables or kernels.eq_table
-    fold = kernels.contract_ternary if ternary and is_ternary(array) else kernels.contract
-    for x in sorted((x for x in axes if x in at), key=lambda x: -shape[axes.index(x)]):
-        i = axes.index(x)
-        weights = eq_table(at[x])[: shape[i]]
-        folded = fold(contiguous(array), prod(shape[:i]), prod(shape[i + 1 :]), weights)
-        fold = kernels.contract
-        del shape[i]
-        axes = axes.replace(x, "")
-        array = folded.reshape(*shape, 4)
-    return array, axes
+    shape = list(array.shape[: len(axes)])
+    folds = _folds(tables or kernels.eq_table, shape, axes, at)
+    left = "".join(x for x in axes if x not in at)
+    if not folds:
+        return array, left
+    additions = ternary and is_ternary(array)
+    if isinstance(kernels, ContractsAll) and not additions:
+        made = kernels.contract_all([(contiguous(array), folds)])
+    else:
+        fold, made = kernels.contract_ternary if additions else kernels.contract, contiguous(array)
+        for outer, count, inner, weights in folds:
+            made, fold = fold(made, outer, inner, weights[:count]), kernels.contract
+    return made.reshape(*(n for x, n in zip(axes, shape, strict=True) if x not in at), 4), left
+
+
+def _folds(
+    eq_table: Callable[[Point], FieldArray], shape: Sequence[int], axes: str, at: Mapping[str, Point]
+) -> list[Fold]:
+    """That bind an array: longest axis first."""
+    sizes, out = dict(zip(axes, shape, strict=True)), list[Fold]()
+    for x in sorted((x for x in axes if x in at), key=lambda x: -sizes[x]):
+        left = list(sizes)
+        i, own = left.index(x), list(sizes.values())
+        out.append((prod(own[:i]), own[i], prod(own[i + 1 :]), eq_table(at[x])))
+        del sizes[x]
+    return out
 
 
 def evaluate(kernels: FieldKernels, array: Cells, place: Sequence[Point], ternary: bool = False) -> int:
@@ -70,19 +85,57 @@ def evaluate_all(
     kernels: FieldKernels, wanted: Iterable[tuple[Cells, Sequence[Point], bool]], tables: EqTables | None = None
 ) -> list[int]:
     """Of each (array, place, ternary), as `evaluate`. A device is waited for once, at the end."""
-    numbers, found, positions = list[int](), list[FieldArray](), list[int]()
+    todo, kept, numbers = _Evaluations(kernels), tables or kernels.eq_table, list[int]()
     for array, place, ternary in wanted:
         letters = "".join(chr(97 + i) for i in range(len(place)))
-        left, _ = bind(kernels, array, letters, dict(zip(letters, place, strict=True)), ternary, tables)
+        at = dict(zip(letters, place, strict=True))
+        if place and todo.together and not (ternary and is_ternary(array)):
+            todo.add(len(numbers), array, _folds(kept, array.shape[: len(place)], letters, at))
+            numbers.append(0)
+            continue
+        left, _ = bind(kernels, array, letters, at, ternary, tables)
         if is_field(left):
-            positions.append(len(numbers))
-            found.append(left.reshape(1, 4))
+            todo.made(len(numbers), left)
         numbers.append(0 if is_field(left) else int(left))
-    if found:
-        laid = found[0] if len(found) == 1 else of(found[0]).concatenate(found)
-        for i, number in zip(positions, kernels.to_scalars(laid), strict=True):
-            numbers[i] = number
+    for i, number in todo.numbers():
+        numbers[i] = number
     return numbers
+
+
+class _Evaluations:
+    """Of whole arrays: what they are, by their position among what is wanted. Several small ones at a time are folded
+    in one call, and no more are held for it."""
+
+    ARRAYS, ENTRIES = 8, 1 << 24
+
+    def __init__(self, kernels: FieldKernels) -> None:
+        self._kernels, self.together = kernels, kernels if isinstance(kernels, ContractsAll) else None
+        self._waiting, self._entries = list[tuple[Cells, Sequence[Fold]]](), 0
+        self._found, self._positions = list[FieldArray](), list[int]()
+
+    def add(self, position: int, array: Cells, folds: Sequence[Fold]) -> None:
+        self._positions.append(position)
+        self._waiting.append((contiguous(array), folds))
+        self._entries += prod(array.shape)
+        if len(self._waiting) == self.ARRAYS or self._entries >= self.ENTRIES:
+            self._fold()
+
+    def made(self, position: int, value: FieldArray) -> None:
+        self._fold()
+        self._positions.append(position)
+        self._found.append(value.reshape(1, 4))
+
+    def numbers(self) -> Iterator[tuple[int, int]]:
+        self._fold()
+        if not self._found:
+            return
+        laid = self._found[0] if len(self._found) == 1 else of(self._found[0]).concatenate(self._found)
+        yield from zip(self._positions, self._kernels.to_scalars(laid), strict=True)
+
+    def _fold(self) -> None:
+        if self._waiting and self.together:
+            self._found.append(self.together.contract_all(self._waiting))
+        self._waiting, self._entries = [], 0
 
 
 def eq_over(kernels: FieldKernels, points: Sequence[Point], scale: int = 1) -> FieldArray:

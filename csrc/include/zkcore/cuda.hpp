@@ -106,6 +106,13 @@ void from_ints(const Column& column, Fr* out, Stream stream);
 void eq_table(std::span<const Fr> point, const Fr& scale, Fr* out, Stream stream);
 void contract(const Column& column, size_t outer, size_t k, size_t inner, const Fr* weights, Fr* out,
               Stream stream);
+// `weights`: k of them, or more.
+struct Fold {
+  size_t outer, k, inner;
+  const Fr* weights;
+};
+// One after the other, each of what the one before it left; at least one, none of no entries.
+void contract_all(const Column& column, const std::vector<Fold>& folds, Fr* out, Stream stream);
 Fr dot(const Column& a, const Column& b, Stream stream);
 void combine(std::span<const LinearTerm> terms, const Fr& constant, size_t length, Fr* out, Stream stream);
 void multiply(const Column& a, const Column& b, Fr* out, Stream stream);

@@ -161,6 +161,18 @@ void contract(const Column& column, size_t outer, size_t k, size_t inner, const 
   visit(column, [&](auto* data) { fold(data, {outer, k, inner, k}, weights, out, stream); });
 }
 
+void contract_all(const Column& column, const std::vector<Fold>& folds, Fr* out, Stream stream) {
+  Column left = column;
+  Array<Fr> held;
+  for (size_t i = 0; i < folds.size(); ++i) {
+    const auto& [outer, k, inner, weights] = folds[i];
+    Array<Fr> made = i + 1 == folds.size() ? Array<Fr>() : Array<Fr>(outer * inner, stream);
+    contract(left, outer, k, inner, weights, made.data() ? made.data() : out, stream);
+    held = std::move(made);
+    left = {ColumnType::kField, held.data(), outer * inner};
+  }
+}
+
 Fr dot(const Column& a, const Column& b, Stream stream) {
   if (a.type == ColumnType::kField && b.type != ColumnType::kField) return dot(b, a, stream);
   if (a.size == 0) return Fr::zero();
