@@ -156,7 +156,7 @@ MUTANTS: dict[str, Mutant] = {
         f"{GUARD} and merged",
     ),
     "einsum indicator": mutant(
-        "subprotocols/einsum", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"
+        "subprotocols/plans", "padded = [x for x in summed", "padded = [x for x in ''", ATTACKS, "padding"
     ),
     "einsum clean": mutant("graph/builder", "clean = all(any(", "clean = any(any(", ATTACKS, "padding"),
     "merge drops claims": mutant(
@@ -168,8 +168,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "sets are dropped": mutant(
         "subprotocols/waves",
-        "for own in einsum.together(session.system, r, claims)]",
-        "for own in einsum.together(session.system, r, claims)[:1]]",
+        "for own in einsum.together(session, r, claims)]",
+        "for own in einsum.together(session, r, claims)[:1]]",
         LARGE,
         "side_by_side",
     ),
@@ -447,8 +447,8 @@ MUTANTS: dict[str, Mutant] = {
     "claims batch": known("subprotocols/joint", "claims", 1),
     "a box left out": mutant(
         "polynomial/boxes",
-        "return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut]",
-        "return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut][:-1]",
+        "return tuple(Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut)",
+        "return tuple(Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut)[:-1]",
         "tests/attacks/test_large_tensors.py",
         "any_cell",
     ),
@@ -717,9 +717,9 @@ MUTANTS: dict[str, Mutant] = {
         "transcript/channel", "noise = os.urandom(64 * count)", "noise = bytes(64 * count)", HIDDEN, "operating_system"
     ),
     "system's randomness is in them": mutant(
-        "transcript/channel", 'int.from_bytes(a, "big") ^ int', "int", HIDDEN, "share_nothing or operating_system"
+        "transcript/channel", 'int.from_bytes(noise, "big") ^ int', "int", HIDDEN, "share_nothing or operating_system"
     ),
-    "hedge is in them": mutant("transcript/channel", ' ^ int.from_bytes(b, "big")', "", HIDDEN, "hedged"),
+    "hedge is in them": mutant("transcript/channel", ' ^ int.from_bytes(pad, "big")', "", HIDDEN, "hedged"),
     "hedge": mutant(
         "transcript/channel", "self._hedge = hashlib.sha512(self._hedge + data).digest()", "None", HIDDEN, "hedged"
     ),

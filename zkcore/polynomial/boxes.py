@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 
@@ -53,9 +53,14 @@ class Box:
 
     def place(self, point: Sequence[int]) -> tuple[Point, ...]:
         """A point of the box as a point of the domain, by axis."""
+        return tuple(before + own for before, own in zip(self._before, split(point, self.size), strict=True))
+
+    @cached_property
+    def _before(self) -> tuple[Point, ...]:
+        """The first coordinates of an axis, those of all its cells."""
         return tuple(
-            index_point(a >> len(own), num_vars(n) - len(own)) + own
-            for a, n, own in zip(self.start, self.shape, split(point, self.size), strict=True)
+            index_point(a // n, num_vars(whole) - num_vars(n))
+            for a, n, whole in zip(self.start, self.size, self.shape, strict=True)
         )
 
     def restrict(self, place: Sequence[Point]) -> tuple[Point, int]:
@@ -73,12 +78,13 @@ def whole(shape: tuple[int, ...]) -> Box:
     return Box(shape, (0,) * len(shape), padded(shape))
 
 
-def boxes(shape: tuple[int, ...]) -> list[Box]:
+@lru_cache(maxsize=256)  # the same ones serve all layers
+def boxes(shape: tuple[int, ...]) -> Sequence[Box]:
     """They are disjoint, and every real cell lies in one."""
     if prod(padded(shape)) < WORTHWHILE:
-        return [whole(shape)]
+        return (whole(shape),)
     cut = product(*(pieces(n) for n in shape))
-    return [Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut]
+    return tuple(Box(shape, tuple(a for a, _ in own), tuple(n for _, n in own)) for own in cut)
 
 
 def pieces(cells: int) -> list[tuple[int, int]]:

@@ -7,58 +7,26 @@ Committed padding is not trusted: a summed axis whose padding no factor keeps cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zkcore.claim import Claim, Place
 from zkcore.field.kernels import MODULUS, FieldArray
 from zkcore.field.space import is_field
 from zkcore.graph.arrays import Array
-from zkcore.graph.system import System
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.boxes import whole
 from zkcore.polynomial.point import Point, eq, less_than, num_vars, split
 from zkcore.relation import Relation
 from zkcore.subprotocols.joint import Proving
+from zkcore.subprotocols.plans import Plan
 from zkcore.subprotocols.session import At, Session, Wanted, flat
 from zkcore.subprotocols.side_by_side import HALF
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Which axes are summed (`shared` of them are in the output too), and which need an indicator."""
-
-    factors: list[str]
-    size: Mapping[str, int]
-    summed: str
-    shared: list[str]
-    padded: list[str]
-
-    @property
-    def weighted(self) -> bool:
-        return bool(self.shared or self.padded)
-
-    @property
-    def variables(self) -> int:
-        return sum(num_vars(self.size[x]) for x in self.summed)
-
-    @property
-    def degree(self) -> int:
-        return sum(any(x in f for x in self.summed) for f in self.factors) + self.weighted
-
-
-def plan(system: System, relation: Relation) -> Plan:
-    factors, out = relation.factors()
-    size = system.sizes(relation)
-    summed = [x for x in size if x not in out or sum(x in f for f in factors) != 1]
-    clean = {x for (n, _), f in zip(relation.reads(), factors, strict=True) for x in f if system.tensors[n].clean}
-    padded = [x for x in summed if x not in out and x not in clean and size[x] & (size[x] - 1)]
-    return Plan(factors, size, "".join(summed), [x for x in summed if x in out], padded)
-
-
-def together(system: System, relation: Relation, claims: Sequence[Claim]) -> list[list[Claim]]:
+def together(session: Session, relation: Relation, claims: Sequence[Claim]) -> list[list[Claim]]:
     """Claims that differ only in axes that several factors share with the output: the factors are bound alike."""
-    p, (_, out) = plan(system, relation), relation.factors()
+    p, (_, out) = session.plan(relation), relation.factors()
     groups: dict[Place, list[Claim]] = {}
     for claim in claims:
         bound = tuple(point for x, point in zip(out, claim.place, strict=True) if x not in p.shared)

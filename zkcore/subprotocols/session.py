@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from zkcore.claim import Claim, ClaimLedger, Place
-from zkcore.errors import GraphError
 from zkcore.field import space
 from zkcore.field.kernels import MODULUS, FieldArray, Kernels, Sumcheck
 from zkcore.graph import arrays, one_hot
@@ -16,6 +15,7 @@ from zkcore.graph.witness import Witness
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.point import Point, box, counting, less_than, padded, paired_box
 from zkcore.relation import Expr, Relation, Table
+from zkcore.subprotocols.plans import Plan, plan
 from zkcore.transcript.rounds import nothing, weighted
 from zkcore.transcript.transcript import Transcript
 from zkcore.transcript.values import Number
@@ -35,12 +35,20 @@ class Session:
         self.system, self.t, self.witness, self._committer = system, transcript, witness, committer
         self.kernels: Kernels = transcript.kernels
         self.ledger = ClaimLedger()
+        self._plans: dict[str, tuple[Relation, Plan]] = {}
         self._public: dict[str, Array] = {}
         self._known: dict[Wanted, int] = {}
         self._paired: dict[tuple[str, Place, Place], int] = {}
         self._table_values: dict[tuple[str, int, Point], int] = {}
         self._last_weights: tuple[Point, FieldArray] | None = None
         self.eq_tables = multilinear.EqTables(self.kernels)
+
+    def plan(self, relation: Relation) -> Plan:
+        """An einsum's. It is asked for in every wave."""
+        known = self._plans.get(relation.name)
+        if known is None or known[0] is not relation:
+            known = self._plans[relation.name] = relation, plan(self.system, relation)
+        return known[1]
 
     # --- data --------------------------------------------------------------------------------------------------------
     def public(self, name: str) -> Array:
@@ -75,7 +83,10 @@ class Session:
     def values(self, wanted: Sequence[Wanted], known: Callable[[], Sequence[int]] | None = None) -> list[Number]:
         """Evaluations of tensors. What is new is sent in one message and becomes an open claim; public tensors both
         sides evaluate. `known`: the prover may have the numbers already, in the order of `wanted`."""
-        fresh = [w for w in dict.fromkeys(wanted) if not self.is_public(w[0]) and self.ledger.get(*w) is None]
+        found = [self._found(w) for w in wanted]
+        fresh = list(dict.fromkeys(w for w, value in zip(wanted, found, strict=True) if value is None))
+        if not fresh:
+            return [value for value in found if value is not None]
 
         def make() -> list[int]:
             if known:
@@ -86,15 +97,12 @@ class Session:
         sent = self.t.message("evaluations", len(fresh), make if self.t.proving else nothing)
         for (name, place), value in zip(fresh, sent, strict=True):
             self.ledger.add(Claim(name, place, value))
-        return [self._value(w) for w in wanted]
+        said = dict(zip(fresh, sent, strict=True))
+        return [said[w] if value is None else value for w, value in zip(wanted, found, strict=True)]
 
-    def _value(self, wanted: Wanted) -> Number:
-        if self.is_public(wanted[0]):
-            return self.public_value(*wanted)
-        value = self.ledger.get(*wanted)
-        if value is None:
-            raise GraphError(f"no claim about {wanted[0]} at this place")
-        return value
+    def _found(self, wanted: Wanted) -> Number | None:
+        """What both sides know or is claimed already."""
+        return self.public_value(*wanted) if self.is_public(wanted[0]) else self.ledger.get(*wanted)
 
     def public_value(self, name: str, place: Place) -> int:
         if (name, place) not in self._known:

@@ -61,7 +61,7 @@ def _direct(session: Session, ready: Sequence[Relation], held: dict[str, list[Cl
 
 
 def _variables(session: Session, relation: Relation) -> int:
-    return 0 if relation.kind == "linear" else einsum.plan(session.system, relation).variables
+    return 0 if relation.kind == "linear" else session.plan(relation).variables
 
 
 def _at(relation: Relation, claim: Claim) -> At:
@@ -84,8 +84,8 @@ def _wave(session: Session, ready: Sequence[Relation], held: dict[str, list[Clai
             steps.append(Merge(session, claims))
             continue
         done.append(r)
-        plan = einsum.plan(session.system, r)
-        steps += [Product(session, r, plan, own) for own in einsum.together(session.system, r, claims)]
+        plan = session.plan(r)
+        steps += [Product(session, r, plan, own) for own in einsum.together(session, r, claims)]
     for some in _cut(steps, limit):
         for step, found in zip(some, joint.run(session, some), strict=True):
             if isinstance(step, Merge):
@@ -96,7 +96,7 @@ def _wave(session: Session, ready: Sequence[Relation], held: dict[str, list[Clai
 def _merged_first(session: Session, relation: Relation, claims: Sequence[Claim]) -> bool:
     """Are these claims made one before they go through the relation? Those of a set count as one."""
     linear = relation.kind == "linear"
-    sets = len(claims) if linear else len(einsum.together(session.system, relation, claims))
+    sets = len(claims) if linear else len(einsum.together(session, relation, claims))
     return sets > MANY or sets > 1 and total_vars(session.system.tensors[relation.outs[0]].shape) <= SMALL
 
 

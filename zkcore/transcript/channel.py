@@ -59,8 +59,8 @@ class ProverChannel:
         noise = os.urandom(64 * count)
         self._drawn += count
         pad = hashlib.shake_256(self._hedge + self._drawn.to_bytes(8, "big")).digest(len(noise))
-        pairs = ((noise[i : i + 64], pad[i : i + 64]) for i in range(0, len(noise), 64))
-        return [(int.from_bytes(a, "big") ^ int.from_bytes(b, "big")) % MODULUS for a, b in pairs]
+        mixed = (int.from_bytes(noise, "big") ^ int.from_bytes(pad, "big")).to_bytes(len(noise), "big")
+        return [int.from_bytes(mixed[i : i + 64], "big") % MODULUS for i in range(0, len(mixed), 64)]
 
     def violated(self, guard: str) -> None:
         raise WitnessError(guard)
