@@ -106,6 +106,7 @@ class Driver:
                 self.progress("lookups", f"tree {k + 1}/{len(groups)}", k, len(groups))
             self._group = group
             self.argument.check(session, [r for r in relations if r.group == group], group)
+        session.t.catch_up()
         self._group = ""
 
     def _backward(self, session: Session) -> list[Definition]:

@@ -28,7 +28,7 @@ Terms = list[tuple[int, Number]]
 @dataclass(frozen=True)
 class Block:
     """A run of leaves: the cells of a box. `at` the leaf point, numerator and denominator are given by the verifier's
-    own formulas."""
+    own formulas. `ready`: what kernels must compute for these."""
 
     box: Box
     letters: str
@@ -36,6 +36,7 @@ class Block:
     wanted: Callable[[At], list[tuple[str, tuple[tuple[int, ...], ...]]]]
     numerator: Callable[[At], Number]
     denominator: Callable[[At], Number]
+    ready: Callable[[At], object] = lambda at: None
 
     @property
     def num_vars(self) -> int:
@@ -98,7 +99,10 @@ def table_block(
         value = 1 + less_than(z, table.size) * c.constant(table)
         return (value + sum(c.power(k + 1) * session.table_value(table, k, z) for k in columns)) % MODULUS
 
-    return Block(box, "z", run, lambda at: [(n, (at["z"],)) for _, n in numerators], numerator, denominator)
+    def ready(at: At) -> list[int]:
+        return [session.table_value(table, k, at["z"]) for k in columns]
+
+    return Block(box, "z", run, lambda at: [(n, (at["z"],)) for _, n in numerators], numerator, denominator, ready)
 
 
 def cell_blocks(session: Session, relation: Relation, c: Compression) -> list[Block]:
@@ -202,13 +206,19 @@ def _leaves(session: Session, guard: str, blocks: Sequence[Block], leaf: Leaf) -
         placed.append((b, weight_of(offset >> b.num_vars, n - b.num_vars), at))
         offset += 1 << b.num_vars
     session.values([w for b, _, at in placed for w in b.wanted(at)])
-    num: Terms = [(weight, b.numerator(at)) for b, weight, at in placed]
-    den: Terms = [(weight, b.denominator(at)) for b, weight, at in placed]
+    for b, _, at in placed:
+        b.ready(at)
     outside = (1 - sum(weight for _, weight, _ in placed)) % MODULUS
-    session.t.require_zero(weighted([(1, leaf.numerator), *((-w, v) for w, v in num)]), f"{guard} leaves")
-    session.t.require_zero(
-        weighted([(1, leaf.denominator), *((-w, v) for w, v in den), (-1, outside)]), f"{guard} leaves"
-    )
+
+    def require() -> None:
+        num: Terms = [(weight, b.numerator(at)) for b, weight, at in placed]
+        den: Terms = [(weight, b.denominator(at)) for b, weight, at in placed]
+        session.t.require_zero(weighted([(1, leaf.numerator), *((-w, v) for w, v in num)]), f"{guard} leaves")
+        session.t.require_zero(
+            weighted([(1, leaf.denominator), *((-w, v) for w, v in den), (-1, outside)]), f"{guard} leaves"
+        )
+
+    session.t.later(require)  # while a GPU builds the next tree
 
 
 def table_of(relation: Relation) -> Table:

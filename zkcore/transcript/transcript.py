@@ -48,7 +48,7 @@ class Transcript:
         self._sponge = Sponge()
         self._wire = Wire(tools.kernels, tools.generators, channel, self._sponge, WIDTH, tools.together)
         self._ledger = blind.Grid(Tape(), WIDTH)
-        self._finished = False
+        self._finished, self._later = False, list[Callable[[], None]]()
         able = tools.kernels if isinstance(tools.kernels, FollowsRounds) else None
         self._follows = able if hiding and channel.ahead else None
         self._leads = hiding and channel.proving
@@ -90,7 +90,7 @@ class Transcript:
 
     def message(self, label: str, count: int, make: Callable[[], Sequence[int]] = nothing) -> list[Value]:
         """`count` of the prover's numbers. Both sides absorb their commitment (in clear: the numbers) in this call."""
-        self._open()
+        self._on_tape()
         if count == 0:
             return []
         numbers = self.fill(label, count, make) if self.proving else None
@@ -103,11 +103,10 @@ class Transcript:
 
     def rounds(self, claim: Number, num_vars: int, degree: int, prover: Sumcheck | None) -> tuple[Point, Number]:
         """A sumcheck's: see `run_rounds`. Who has all messages before him, or makes them, carries no claim along."""
+        self._on_tape()
         if self._follows and num_vars:
-            self._open()
             return replay.follow(self._wire, self._ledger, self._follows, claim, num_vars, degree)
         if self._leads and prover and num_vars:
-            self._open()
             draw, folds = self.challenge, self.kernels
             return replay.lead(self._round, draw, self._ledger, folds, claim, num_vars, degree, prover)
         return run_rounds(self.message, self.challenge, claim, num_vars, degree, prover)
@@ -152,7 +151,7 @@ class Transcript:
             return b * a
         if not isinstance(b, Value):
             return a * b
-        self._open()
+        self._on_tape()
         number = None if a.number is None or b.number is None else a.number * b.number % MODULUS
         product = self._ledger.auxiliary(number)
         self._ledger.tape.products.append((a.node, b.node, product.node))
@@ -160,7 +159,7 @@ class Transcript:
 
     def require_zero(self, value: Number, guard: str) -> None:
         """The prover settles it on the spot and refuses to go on; the verifier relies on finish()."""
-        self._open()
+        self._on_tape()
         if not isinstance(value, Value):
             if value % MODULUS:
                 self.channel.violated(guard)
@@ -171,7 +170,7 @@ class Transcript:
 
     def require_product(self, factors: Sequence[Number], result: Number, guard: str) -> None:
         """prod factors = result; one constraint per product of hidden factors, none for `result`."""
-        self._open()
+        self._on_tape()
         scale, hidden = 1, []
         for f in factors:
             if isinstance(f, Value):
@@ -202,7 +201,7 @@ class Transcript:
     def pin(self, value: Number) -> tuple[Refs, int]:
         """A commitment to `value` alone, value * G_0 + blind * H, with the blind (0 for the verifier): all that a
         commitment scheme has to know about a hidden evaluation."""
-        self._open()
+        self._on_tape()
         if not self.hiding:
             number = _number(value)
             refs = self._wire.points("pin", 1, lambda: self._wire.fixed.combine([0, number]).reshape(1, 12))
@@ -215,7 +214,7 @@ class Transcript:
     def adopt_value(self, point: bytes, secret: tuple[int, int] | None) -> Value:
         """A number pinned in another transcript: `point` encodes number * G_0 + blind * H and came with the statement.
         `secret`: number and blind, on the prover."""
-        self._open()
+        self._on_tape()
         refs = self._wire.adopt(point)
         number, blind = secret or (None, None)
         if not self.hiding:
@@ -233,7 +232,7 @@ class Transcript:
 
     def finish(self) -> None:
         """Prove all constraints, decide all equations, and seal: what came after would be unproved."""
-        self._open()
+        self._on_tape()
         dead = (
             self._ledger.tape.unread(self.kernels) if self.hiding else []
         )  # in clear, the opening reads its rounds outside the tape
@@ -245,6 +244,30 @@ class Transcript:
         self.error("equations", 1)  # of their combination
         self._wire.settle()
         self.channel.close()
+
+    def later(self, require: Callable[[], None]) -> None:
+        """Requirements about what was said already: `require` sends nothing and draws nothing. A prover does it when
+        something else is about to come onto the tape, in front of it, and a GPU may have been given work meanwhile;
+        whoever discharges claims that it reads calls `catch_up` before."""
+        self._open()
+        if self.proving:
+            self._later.append(require)
+        else:
+            require()
+
+    def catch_up(self) -> None:
+        """Do what was left for later."""
+        waiting, self._later = self._later, []
+        before = self._wire.moved
+        for require in waiting:
+            require()
+        if self._wire.moved != before:
+            raise TypeError("a message was sent that should have been sent before")
+
+    def _on_tape(self) -> None:
+        self._open()
+        if self._later:
+            self.catch_up()
 
     def _open(self) -> None:
         if self._finished:
