@@ -334,6 +334,13 @@ MUTANTS: dict[str, Mutant] = {
         ATTACKS,
         f"{GUARD} and denominator",
     ),
+    "leaves later": mutant(
+        "transcript/transcript",
+        "            self._later.append(require)\n        else:\n            require()",
+        "            pass",
+        ATTACKS,
+        f"{GUARD} and denominator",
+    ),
     "table sum": mutant(
         "subprotocols/logup_gkr",
         "t.require_zero(weighted([(1, final), *found]),",

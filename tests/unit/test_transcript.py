@@ -225,6 +225,60 @@ def test_every_byte_changes_every_later_challenge(hiding: bool) -> None:
 
 
 @MODES
+def test_what_is_left_for_later_is_proved_as_if_it_were_not(hiding: bool) -> None:
+    """The prover does it before anything else comes onto the tape, or when told to; the verifier at once."""
+
+    def run(t: Transcript, left: bool, then: str = "") -> list[str]:
+        done = list[str]()
+        scheme, (a, b) = Hyrax(1), t.message("pair", 2, lambda: [3, 9])
+
+        def require() -> None:
+            t.require_product([a, a], b, "square")
+            done.append("required")
+
+        t.later(require) if left else require()
+        row = scheme.commit(t, "row", (3,), lambda: np.array([3, -1, 4]))
+        t.challenge("between")
+        done.append("between")
+        if then == "catch up":
+            t.catch_up()
+        [c] = t.message("root", 1, lambda: done.append("made") or [3]) if then != "zero" else [a]
+        t.require_zero(a - c, "same")
+        scheme.open(t, [Opening(row, ((0, 0),), 3)])
+        t.finish()
+        return done
+
+    proofs = []
+    for left, then in [(False, ""), (True, ""), (True, "catch up")]:
+        channel = Fixed()
+        done = run(begin(channel, hiding), left, then)
+        assert done == (["between", "required", "made"] if left else ["required", "between", "made"])
+        proofs.append(bytes(channel.proof))
+        for again in (False, True):
+            assert run(begin(VerifierChannel(proofs[-1]), hiding), again)[:2] == ["required", "between"]
+    assert len(set(proofs)) == 1
+    assert run(begin(Fixed(), hiding), True, "zero") == ["between", "required"]
+
+
+@MODES
+def test_what_is_left_for_later_must_hold(hiding: bool) -> None:
+    t = begin(Fixed(), hiding)
+    [a] = t.message("one", 1, lambda: [3])
+    t.later(lambda: t.require_zero(a - 4, "four"))
+    with pytest.raises(WitnessError, match="four"):
+        t.finish()
+
+
+@MODES
+def test_what_is_left_for_later_sends_nothing(hiding: bool) -> None:
+    t = begin(Fixed(), hiding)
+    [a] = t.message("one", 1, lambda: [3])
+    t.later(lambda: t.require_zero(t.message("late", 1, lambda: [3])[0] - a, "late"))
+    with pytest.raises(TypeError, match="sent before"):
+        t.message("other", 1, lambda: [3])
+
+
+@MODES
 def test_message_order_and_labels_are_bound(hiding: bool) -> None:
     def drawn(*parts: tuple[str, list[int]]) -> int:
         t = begin(Fixed(), hiding)
