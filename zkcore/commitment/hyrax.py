@@ -105,18 +105,28 @@ class Hyrax:
             yield batch
 
     def _commit_batch(self, t: Transcript, kernels: SumsRows, wanted: Sequence[Wanted]) -> Iterator[Commitment]:
-        """Integers are summed up together. The order of blinds and points on the wire is that of `commit`."""
+        """Integers are summed up together. The order of blinds and points on the wire is that of `commit`. Blinds go to
+        a device together, too."""
         wire, own = t.wire(), t.kernels.space.own
         insides = wanted[0].settled(lambda: [narrow(own(w.make())) for w in wanted])
         layouts = [Layout(w.shape, self.log_width) for w in wanted]
         chosen = [i for i, w in enumerate(wanted) if not w.ternary and not arrays.is_field(insides[i])]
         bases = wire.generators.take(TENSOR, 1 << self.log_width)
         sums = dict(zip(chosen, kernels.sum_rows(bases, [layouts[i].rows(insides[i]) for i in chosen]), strict=True))
+        made, drawn = list[Commitment](), list[int]()
         for i, (w, inside, layout) in enumerate(zip(wanted, insides, layouts, strict=True)):
             if i in sums:
-                yield Commitment(layout, wire.summed_rows(w.label, kernels, sums[i]))
+                refs, blinds = wire.summed_rows(w.label, kernels, sums[i])
+                made.append(Commitment(layout, Rows(refs)))
+                drawn += blinds
             else:
-                yield self._commit(t, w.label, layout, inside, w.ternary)
+                made.append(self._commit(t, w.label, layout, inside, w.ternary))
+        laid, start = t.kernels.from_scalars(drawn), 0
+        for i in chosen:
+            rows = made[i].rows
+            rows.blinds = laid[start : start + len(rows.refs)]
+            start += len(rows.refs)
+        yield from made
 
     def adopt(self, t: Transcript, shape: tuple[int, ...], rows: bytes, secret: Rows | None) -> Commitment:
         layout = Layout(shape, self.log_width)

@@ -164,11 +164,10 @@ class Wire:
         refs = self.points(label, count, lambda: verb(bases, inside, blinds, self.fixed))
         return Rows(refs, inside, blinds, ternary)
 
-    def summed_rows(self, label: str, kernels: SumsRows, sums: RowSums) -> Rows:
-        """As `rows`, of rows that the prover's kernels have summed up already."""
+    def summed_rows(self, label: str, kernels: SumsRows, sums: RowSums) -> tuple[Refs, list[int]]:
+        """As `rows`, of rows that the prover's kernels have summed up already: the points and their blinds."""
         blinds = self.channel.blinders(len(sums))
-        refs = self.points(label, len(sums), lambda: kernels.blind_rows(sums, blinds, self.fixed))
-        return Rows(refs, None, self.kernels.from_scalars(blinds))
+        return self.points(label, len(sums), lambda: kernels.blind_rows(sums, blinds, self.fixed)), blinds
 
     def blinders(self, count: int) -> FieldArray:
         return self.kernels.from_scalars(self.channel.blinders(count))
