@@ -111,7 +111,8 @@ class AttentionConfig(Strict):
 
 class ModelConfig(Strict):
     """Bits of the integer model. Intervals are signed; fractions come from calibration. encoding: "plain" (weights of
-    weight_bits bits), or another one for which a plugin has families, e.g. "ternary"."""
+    weight_bits bits), or another one for which a plugin has families, e.g. "ternary". table_bits: log2 of a function's
+    table; of ranges' too, unless so many cells are looked up that fewer limbs and a longer table cost less."""
 
     encoding: str = "plain"
     weight_bits: int = Field(default=16, ge=4, le=20)

@@ -52,22 +52,37 @@ class Expr:
 
 @dataclass(frozen=True)
 class Table:
-    """A public table. Column 0 is the index: consecutive integers. `ranges` bounds each column."""
+    """A public table. Column 0 is the index: consecutive integers. `ranges` bounds each column, and column 0 to the
+    unit. `make`: the columns; None if the index is all there is, which nobody has to write out then. GraphError: the
+    columns are not what is said of them."""
 
     name: str
     size: int
     ranges: tuple[tuple[int, int], ...]
-    make: Callable[[], list[Integers]] = field(compare=False, repr=False)
+    make: Callable[[], list[Integers]] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.ranges[0][1] - self.first + 1 != self.size or not (self.make or len(self.ranges) == 1):
+            raise GraphError(f"table {self.name}: {self.size} rows cannot be indexed by {self.ranges[0]}")
 
     @cached_property
     def columns(self) -> list[Integers]:
+        index = np.arange(self.first, self.first + self.size, dtype=np.int64)
+        if self.make is None:
+            return [index]
         made = [np.ascontiguousarray(c, dtype=np.int64) for c in self.make()]
-        if not np.array_equal(made[0], np.arange(self.first, self.first + self.size)):
+        if not np.array_equal(made[0], index):
             raise GraphError(f"table {self.name}: its first column must count from {self.first}, row by row")
+        for k, (column, (lo, hi)) in enumerate(zip(made, self.ranges, strict=True)):
+            if column.shape != (self.size,) or column.min() < lo or column.max() > hi:
+                raise GraphError(f"table {self.name}: column {k} is not {self.size} numbers from {lo} to {hi}")
         return made
 
     @cached_property
     def digest(self) -> str:
+        """A verifier asks for it: what has millions of rows is not made for that."""
+        if self.make is None:
+            return hashlib.sha256(f"{self.size} integers from {self.first}".encode()).hexdigest()
         return hashlib.sha256(b"".join(c.tobytes() for c in self.columns)).hexdigest()
 
     @property
@@ -78,13 +93,13 @@ class Table:
 @cache
 def range_table(bits: int) -> Table:
     """0, 1, ..., 2^bits - 1."""
-    return Table(f"range{bits}", 1 << bits, ((0, (1 << bits) - 1),), lambda: [np.arange(1 << bits, dtype=np.int64)])
+    return Table(f"range{bits}", 1 << bits, ((0, (1 << bits) - 1),))
 
 
 @cache
 def below_table(size: int) -> Table:
     """0, 1, ..., size - 1."""
-    return Table(f"below{size}", size, ((0, size - 1),), lambda: [np.arange(size, dtype=np.int64)])
+    return Table(f"below{size}", size, ((0, size - 1),))
 
 
 @dataclass(frozen=True)

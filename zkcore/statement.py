@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 COMPLETE, DEFERRED = "complete", "deferred"  # how a proof opens its commitments
 MAX_BRACKETS = 1000  # in a stranger's JSON: what nests deeper can overflow the parser's stack
 

@@ -60,7 +60,7 @@ def test_rows_wider_than_the_generators_are_refused(device: cuda.CudaKernels) ->
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("size", [1, 130, 1 << 15, 1 << 16, 100_000])
+@pytest.mark.parametrize("size", [1, 130, 1 << 15, 1 << 16, 100_000, 1 << 20, (1 << 23) + 5])
 @pytest.mark.parametrize("masked", [False, True])
 def test_table_rows_and_their_tally(device: cuda.CudaKernels, kind: str, size: int, masked: bool) -> None:
     """Indices on both sides of the table, and the extremes of their type; many of one row."""

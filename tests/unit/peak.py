@@ -3,6 +3,7 @@ it held before and at the most, in MiB, and the digest of the proof; or the erro
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import sys
 from pathlib import Path
@@ -28,13 +29,16 @@ def held(key: str) -> int:
 
 
 def main(strategy: str, limit: int) -> None:
-    model = SmallLlama(layers=2, ffn=2304)
-    answer = model.answer(tuple(7 * i % 23 for i in range(63)))
+    model = SmallLlama(layers=4, heads=32, kv_heads=32, ffn=64, positions=128)
+    answer = model.answer(tuple(7 * i % 23 for i in range(127)))
     kind = {"folding": Folding, "per_layer": PerLayer}[strategy]
     system, given = model.prepare(kind(StrategyConfig()), answer, LogupGkr().virtual_outputs)
     given = {n: a for n, a in given.items() if system.tensors[n].kind != "virtual"}
     kernels = host.HostKernels(limit * MIB) if limit else native.load()
     memory = limit * MIB // devices.VIRTUAL if limit else None
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # how much of what is freed stays differs from run to run
+        libc.malloc_trim(0)
     before = held("VmRSS")
     try:
         footprint.given_room(system, kernels, memory, 1 << LOG_WIDTH)

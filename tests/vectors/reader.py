@@ -25,8 +25,8 @@ class Container:
 
 def container(data: bytes) -> Container:
     version, size = int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big")
-    if version != 3 or size > 1 << 22 or len(data) < 16 + size:
-        raise ValueError("no file of format version 3")
+    if version != 4 or size > 1 << 22 or len(data) < 16 + size:
+        raise ValueError("no file of format version 4")
     header = json.loads(data[16 : 16 + size])
     if canonical(header) != data[16 : 16 + size]:
         raise ValueError("the header is not canonical")
@@ -49,7 +49,7 @@ class Commitment:
         """M of the statement."""
         h = self.header
         kept = {k: h[k] for k in ("architecture", "config", "plugins", "quantisation")}
-        more = {"kind": "model", "format_version": 3, "tokenizer_sha256": h["tokenizer"][1]}
+        more = {"kind": "model", "format_version": 4, "tokenizer_sha256": h["tokenizer"][1]}
         return canonical({**kept, **more, "commitment_sha256": h["rows_sha256"]})
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import prod
 
 from zkcore.errors import GraphError
 from zkcore.graph.complement import Complement
 from zkcore.graph.intervals import product_interval
+from zkcore.graph.limbs import limb_bits, widest
 from zkcore.graph.rules import Digit, Entry, head
 from zkcore.graph.tensor import LIMIT, PublicTensor, Tensor
 from zkcore.relation import Expr, Relation, Table, below_table, range_table
@@ -216,15 +218,16 @@ class Builder:
                 self.tensors[name].support = (relation.mask, at)
 
     def nonneg(self, name: str, letters: str, expr: Expr, bits: int, mask: Mask | None = None) -> None:
-        """0 <= expr < 2^bits over the integers: one lookup, or limbs of `table_bits` of which the lowest is virtual."""
+        """0 <= expr < 2^bits over the integers: one lookup, or limbs of which the lowest is virtual."""
         if bits < 0:
             raise GraphError(f"{name}: no number lies in [0, 2^{bits})")
-        cuts = list(range(0, bits, self.table_bits)) or [0]
         shape, low = self.domain(letters, (expr,)), expr
+        width = limb_bits(bits, prod(shape), self.table_bits)
+        cuts = list(range(0, bits, width)) or [0]
         for a, b in pairwise([*cuts[1:], bits] if len(cuts) > 1 else []):
             limb = self._limb(f"{name}.{a}", letters, shape, Digit(expr, letters, a, b - a), mask)
             low = low - (1 << a) * limb[letters]
-        self.lookup(f"{name}.0", range_table(min(self.table_bits, bits)), letters, [low], mask=mask)
+        self.lookup(f"{name}.0", range_table(min(width, bits)), letters, [low], mask=mask)
         if len(cuts) > 1:
             self._keep_promise(expr, (0, (1 << bits) - 1), self.relations[-1])
 
@@ -237,7 +240,7 @@ class Builder:
             raise GraphError(f"{name}: no number lies in [{lo}, {hi}]")
         if size == 1 << bits:
             self.nonneg(name, letters, expr - lo, bits)
-        elif bits <= self.table_bits:
+        elif bits <= widest(prod(self.domain(letters, (expr,))), self.table_bits):
             self.lookup(f"{name}.0", below_table(size), letters, [expr - lo])
         else:
             self.nonneg(f"{name}.low", letters, expr - lo, bits)

@@ -17,7 +17,7 @@ from zkcore.field.subset_sums import POINT_BYTES
 from zkcore.graph.system import System
 from zkcore.graph.tensor import Tensor
 from zkcore.polynomial.boxes import boxes
-from zkcore.polynomial.point import num_vars
+from zkcore.polynomial.point import num_vars, total_vars
 from zkcore.relation import Relation
 
 FORWARD = 40  # bytes for a cell of the largest tensor of a forward pass
@@ -25,6 +25,7 @@ WEIGHT = 16  # bytes for a cell of the largest weight that a forward pass multip
 COLUMN = 24  # bytes for a cell of a lookup, while its columns are made
 FIELD, SELECTOR, INTEGER = 32, 1, 2  # bytes of a leaf's columns
 JOINT = 48  # bytes for an entry of a joint sumcheck's tables, and what they are bound to
+WEIGHTS, FACTOR = 96, 8  # bytes for an entry of one step's domain: eq tables while they are added; a factor's integers
 PASSING = 4  # derived tensors that are there together
 ENTRY = 32  # bytes of a vector's entry
 
@@ -60,11 +61,25 @@ def least(system: System, width: int = 0) -> int:
         working.append(FORWARD * max((_cells(t) for t in system.tensors.values() if t.kind != "weight"), default=0))
         working.append(WEIGHT * max((_cells(t) for t in system.of_kind("weight")), default=0))
         working.append(JOINT * system.joint_entries())
+        working.append(max(_step(system, r) for r in system.relations))
     own, shared = {r.group: r.group for r in checked}, system.definition_trees(list(reversed(defining)))
     for relations, numerator, trees in ((checked, SELECTOR, own), (defining, FIELD, shared)):
         for tree in dict.fromkeys(trees.values()):
             working.append(_tree(system, [r for r in relations if trees[r.group] == tree], numerator))
     return sum(_cells(t) * _width(t) for t in system.of_kind("committed")) + POINT_BYTES * width + max(working)
+
+
+def _step(system: System, relation: Relation) -> int:
+    """Bytes of a relation's own sumcheck, or of the one that makes the claims on its output one: a sumcheck over many
+    relations has at least one of these, however large."""
+    if relation.kind == "linear":
+        return WEIGHTS + FACTOR << total_vars(system.tensors[relation.outs[0]].shape)
+    if relation.kind != "einsum":
+        return 0
+    factors = relation.factors()[0]
+    size = {x: k for n, letters in relation.reads() for x, k in zip(letters, system.tensors[n].shape, strict=True)}
+    common = [k for x, k in size.items() if sum(x in f for f in factors) > 1]
+    return WEIGHTS + FACTOR * len(factors) << total_vars(common)
 
 
 def passing(system: System) -> int:

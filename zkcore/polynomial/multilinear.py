@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zkcore.field.kernels import ContractsAll, FieldArray, FieldKernels, Fold, SumsEq
 from zkcore.field.space import contiguous, is_field, is_ternary, of
-from zkcore.polynomial.point import Point
+from zkcore.polynomial.point import Point, join
 
 Cells: TypeAlias = NDArray[Any]
 EQ_TABLES = 4  # that an engine sums at once
@@ -138,9 +138,9 @@ class _Evaluations:
         self._waiting, self._entries = [], 0
 
 
-def eq_over(kernels: FieldKernels, points: Sequence[Point], scale: int = 1) -> FieldArray:
-    """scale * the eq table of several axes' points, flat over the padded domain."""
-    return kernels.eq_table([r for p in points for r in p], scale)
+def eq_over(kernels: FieldKernels, points: Sequence[Point]) -> FieldArray:
+    """The eq table of several axes' points, flat over the padded domain."""
+    return kernels.eq_table(join(points))
 
 
 def eq_sum(kernels: FieldKernels, points: Sequence[tuple[int, Point]], mask: Cells | None) -> FieldArray:

@@ -16,7 +16,7 @@ from zkcore.field.space import is_field
 from zkcore.graph.arrays import Array
 from zkcore.polynomial import multilinear
 from zkcore.polynomial.boxes import whole
-from zkcore.polynomial.point import Point, eq, less_than, num_vars, split
+from zkcore.polynomial.point import Point, eq, join, less_than, num_vars, split
 from zkcore.relation import Relation
 from zkcore.subprotocols.joint import Proving
 from zkcore.subprotocols.plans import Plan
@@ -122,8 +122,8 @@ class Product:
         """`weight` over the summed domain."""
         k, p, shared = self.session.kernels, self.plan, "".join(self.plan.shared)
         lengths, places = [1 << num_vars(p.size[x]) for x in shared], [self._at(c) for c in self.claims]
-        parts = [multilinear.eq_over(k, [at[x] for x in shared], c) for at, c in zip(places, powers, strict=True)]
-        total = parts[0] if len(parts) == 1 else k.combine([(1, part) for part in parts], 0, len(parts[0]))
+        points = [(c, join([at[x] for x in shared])) for at, c in zip(places, powers, strict=True)]
+        total = multilinear.eq_sum(k, points, None)
         table = flat(total.reshape(*lengths, 4), shared, p.summed, shape)
         for x in p.padded:
             table = k.multiply(table, flat(self.session.data().indicator(whole((p.size[x],))), x, p.summed, shape))

@@ -12,6 +12,7 @@ from zkcore.claim import Claim
 from zkcore.field import space
 from zkcore.field.kernels import MODULUS
 from zkcore.graph import arrays
+from zkcore.polynomial import multilinear
 from zkcore.polynomial.point import Point, eq, join, padded, split, total_vars
 from zkcore.subprotocols.joint import Proving
 from zkcore.subprotocols.session import Session, Wanted
@@ -49,8 +50,8 @@ class Merge:
     def proving(self, powers: Sequence[int]) -> Proving:
         k = self.session.kernels
         flat = space.flat(arrays.pad_to(self.session.data().array(self.name), padded(self.shape)))
-        tables = [k.eq_table(join(c.place), p) for p, c in zip(powers, self.claims, strict=True)]
-        weight = k.combine([(1, table) for table in tables], 0, len(flat))
+        points = [(p, join(c.place)) for p, c in zip(powers, self.claims, strict=True)]
+        weight = multilinear.eq_sum(k, points, None)
         sumcheck = k.sumcheck([flat, weight], [(1, (0, 1))], 2)
         return Proving(sumcheck, lambda: sumcheck.finals()[:1])
 

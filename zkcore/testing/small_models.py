@@ -39,6 +39,7 @@ class SmallLlama:
     plugins: tuple[str, ...] = ()
     tile: int = 16
     ffn: int = 10
+    positions: int = 64
 
     @property
     def family(self) -> ModelFamily:
@@ -54,7 +55,7 @@ class SmallLlama:
             family="llama",
             vocab_size=23,
             layers=self.layers,
-            max_positions=64,
+            max_positions=self.positions,
             hidden=12,
             heads=self.heads,
             kv_heads=self.kv_heads,

@@ -24,10 +24,21 @@ __global__ void __launch_bounds__(kBlock)
   for (size_t i = thread_index(); i < n; i += thread_count()) out[i] = table[row_of(index[i], first, size)];
 }
 
-// ---- counting: a block counts a slice of the table in shared memory; slices are the grid's second axis
+// ---- counting: a block counts a slice of the table in shared memory; slices are the grid's second axis. A
+// table of many slices, over each of which all cells would be read, is counted where it is.
 
 constexpr unsigned kTallyBlock = 1024;
 constexpr uint32_t kMostBins = 32768;
+constexpr unsigned kMostSlices = 8;
+
+template <class T>
+__global__ void __launch_bounds__(kBlock)
+    tally_long_kernel(const T* index, const int8_t* chosen, size_t n, int64_t first, uint32_t size,
+                      unsigned long long* out) {
+  for (size_t i = thread_index(); i < n; i += thread_count()) {
+    if (chosen == nullptr || chosen[i] != 0) atomicAdd(out + row_of(index[i], first, size), 1ull);
+  }
+}
 
 template <class T>
 __global__ void __launch_bounds__(kTallyBlock)
@@ -86,14 +97,20 @@ void tally_rows(const Column& index, const int8_t* chosen, int64_t first, uint32
   const uint32_t slice = std::min(size, kMostBins);
   const unsigned slices = (size + slice - 1) / slice;
   const size_t shared = slice * sizeof(uint32_t);
+  auto* counts = reinterpret_cast<unsigned long long*>(out);
   visit_integers(index, [&](auto* data) {
     using T = std::decay_t<decltype(*data)>;
+    if (slices > kMostSlices) {
+      launch(tally_long_kernel<T>, looping(tally_long_kernel<T>, index.size), stream, data, chosen,
+             index.size, first, size, counts);
+      return;
+    }
     check(cudaFuncSetAttribute(tally_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared)));
     const unsigned blocks =
         std::min(blocks_for(index.size, kTallyBlock), 2 * static_cast<unsigned>(multiprocessors()));
     launch(tally_kernel<T>, {dim3(blocks, slices), kTallyBlock, shared}, stream, data, chosen, index.size,
-           first, size, slice, reinterpret_cast<unsigned long long*>(out));
+           first, size, slice, counts);
   });
 }
 
