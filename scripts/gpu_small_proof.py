@@ -1,4 +1,5 @@
-"""One small proof, and one product by bytes, which small proofs have none of: what compute-sanitizer looks at.
+"""One small proof, and what small proofs have none of, a product by bytes and a long table's count: what
+compute-sanitizer looks at.
 
 compute-sanitizer --tool racecheck python scripts/gpu_small_proof.py     # all tools: scripts/gpu_check.sh sanitize
 """
@@ -35,6 +36,18 @@ def multiply() -> None:
         raise SystemExit("the product by bytes is wrong")
 
 
+def count() -> None:
+    """Of a table that no block has room for; half the cells are of one row."""
+    space = cuda.load().space
+    index = torch.arange(-7, 400_000, device=space.device)
+    index[::2] = 123_456
+    made = space.host(space.tally(index, None, 0, 300_000))
+    held = index.where((index >= 0) & (index < 300_000), 0)
+    if made.tolist() != torch.bincount(held, minlength=300_000).tolist():
+        raise SystemExit("the count of a long table is wrong")
+
+
 if __name__ == "__main__":
     print(prove(), "bytes")
     multiply()
+    count()
