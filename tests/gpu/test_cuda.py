@@ -308,6 +308,22 @@ def test_fraction_tree(
         point = [*at, scalars(rng, 1)[0]]
 
 
+@pytest.mark.parametrize("numerator", ["int8", "int32", "field"])
+@pytest.mark.parametrize("batch", [0, 3, MODULUS - 2**70])
+def test_leaves_read_by_pairs(device: cuda.CudaKernels, rng: random.Random, numerator: str, batch: int) -> None:
+    """Few short columns of runs that begin evenly; some have more columns, and the last runs are odd."""
+    runs = []
+    for i, size in enumerate([2048, 1024, 512, 256, 128, 64, 8, 4, 6, 1]):
+        terms = [(c, column(rng, KINDS[(i + k) % 3], size)) for k, c in enumerate(scalars(rng, i % 5))]
+        runs.append(Run(column(rng, numerator, size), rng.randrange(1, MODULUS), terms))
+    for log_size in (12, 13):
+        got, expected = device.fraction_tree(runs, log_size), HOST.fraction_tree(runs, log_size)
+        assert got.root() == expected.root()
+        point = scalars(rng, log_size - 1)
+        layers = (tree.layer(log_size - 1, point, batch) for tree in (got, expected))
+        follow(*layers, log_size - 1, rng)
+
+
 def test_layers_in_any_order(device: cuda.CudaKernels, rng: random.Random) -> None:
     runs = some_runs(rng, [64, 32, 5])
     got, expected = device.fraction_tree(runs, 7), HOST.fraction_tree(runs, 7)

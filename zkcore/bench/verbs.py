@@ -152,7 +152,7 @@ def trees(m: Machine, log: int) -> Iterator[Case]:
         [(build, whole)] = times
         count, lookups = float(1 << size), f"LogUp-GKR 2^{size}, build and all layers"
         yield Case(f"fraction tree 2^{size}, build", count, "leaves", nothing, 200 / 112, 70, took=build)
-        yield Case(lookups, count, "lookups", nothing, 10, 450, note, whole)
+        yield Case(lookups, count, "lookups", nothing, 9.3, 450, note, whole)
 
 
 def some_points(m: Machine, count: int) -> Any:

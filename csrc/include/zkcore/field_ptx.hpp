@@ -345,4 +345,71 @@ __device__ __forceinline__ uint32_t reduce(uint32_t* r, const uint32_t* T) {
   return addc(0, 0);
 }
 
+// ---- sums of few limbs, reduced by two: integers E and O of nine limbs
+
+// (sum, top) += (a0 + a1 2^64 + a2 2^128 + a3 2^192) b.
+__device__ __forceinline__ void add_alternate(uint64_t (&sum)[4], uint32_t& top, uint32_t a0, uint32_t a1,
+                                              uint32_t a2, uint32_t a3, uint32_t b) {
+  asm volatile(
+      "{\n\t.reg .u32 l, h;\n\t"
+      "mov.b64 {l, h}, %0; mad.lo.cc.u32 l, %5, %9, l; madc.hi.cc.u32 h, %5, %9, h; mov.b64 %0, {l, h};\n\t"
+      "mov.b64 {l, h}, %1; madc.lo.cc.u32 l, %6, %9, l; madc.hi.cc.u32 h, %6, %9, h; mov.b64 %1, {l, h};\n\t"
+      "mov.b64 {l, h}, %2; madc.lo.cc.u32 l, %7, %9, l; madc.hi.cc.u32 h, %7, %9, h; mov.b64 %2, {l, h};\n\t"
+      "mov.b64 {l, h}, %3; madc.lo.cc.u32 l, %8, %9, l; madc.hi.cc.u32 h, %8, %9, h; mov.b64 %3, {l, h};\n\t"
+      "addc.u32 %4, %4, 0;\n\t}"
+      : "+l"(sum[0]), "+l"(sum[1]), "+l"(sum[2]), "+l"(sum[3]), "+r"(top)
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b));
+}
+
+// (E, O) / 2^64 mod p, not reduced: below the sum / 2^64 + p, which is to be below 2^256. The field is Fr.
+template <class Params>
+__device__ __forceinline__ void reduce_two(uint32_t (&r)[8], uint32_t (&E)[9], uint32_t (&O)[9]) {
+  using P = Modulus<Params>;
+  static_assert(P::N == 8 && P::kOneThenOnes);
+  uint32_t t = E[0];
+  uint32_t m = sub_cc(opaque_zero(), t);  // m (2^32 - 1) = (m - 1, t), and (0, 0) for m = 0
+  uint32_t high = subc(m, 0);
+  O[0] = add_cc(O[0], t);
+  O[1] = addc_cc(O[1], high);
+#pragma unroll
+  for (int j = 2; j < 8; j += 2) {
+    O[j] = madc_lo_cc(P::limb(j + 1), m, O[j]);
+    O[j + 1] = madc_hi_cc(P::limb(j + 1), m, O[j + 1]);
+  }
+  O[8] = addc(O[8], 0);
+  (void)add_cc(E[0], m);
+  E[1] = addc_cc(E[1], 0);
+#pragma unroll
+  for (int j = 2; j < 8; j += 2) {
+    E[j] = madc_lo_cc(P::limb(j), m, E[j]);
+    E[j + 1] = madc_hi_cc(P::limb(j), m, E[j + 1]);
+  }
+  E[8] = addc(E[8], 0);
+  // Now O is the even one, and E, two limbs down, the odd one; E[1] joins O[0], whose carry E takes.
+  O[0] = add_cc(O[0], E[1]);
+  t = O[0];
+  m = P::multiplier(t);
+  E[0] = addc_cc(E[2], t);
+  E[1] = addc_cc(E[3], max(m, 1u) - 1u);
+#pragma unroll
+  for (int j = 2; j < 6; j += 2) {
+    E[j] = madc_lo_cc(P::limb(j + 1), m, E[j + 2]);
+    E[j + 1] = madc_hi_cc(P::limb(j + 1), m, E[j + 3]);
+  }
+  E[6] = madc_lo_cc(P::limb(7), m, E[8]);
+  E[7] = madc_hi(P::limb(7), m, 0);
+  (void)add_cc(O[0], m);
+  O[1] = addc_cc(O[1], 0);
+#pragma unroll
+  for (int j = 2; j < 8; j += 2) {
+    O[j] = madc_lo_cc(P::limb(j), m, O[j]);
+    O[j + 1] = madc_hi_cc(P::limb(j), m, O[j + 1]);
+  }
+  O[8] = addc(O[8], 0);
+  r[0] = add_cc(E[0], O[1]);
+#pragma unroll
+  for (int j = 1; j < 7; ++j) r[j] = addc_cc(E[j], O[j + 1]);
+  r[7] = addc(E[7], O[8]);
+}
+
 }  // namespace zkcore::ptx

@@ -1,7 +1,7 @@
 // A round of a layer's sumcheck: the sums over pairs of eq * (P q1 + p1 q0), see pair_round.cuh.
 #pragma once
 
-#include "cuda/pair_round.cuh"
+#include "cuda/leaf_pairs.cuh"
 #include "cuda/tree_nodes.cuh"
 
 namespace zkcore::cuda {
@@ -10,23 +10,20 @@ struct LayerRound {
   size_t pairs;       // the ends of pair i are the entries i and i + pairs
   size_t active;      // pairs that are summed
   size_t bound_used;  // entries that are kept
-  Fr batch, challenge;
+  FixedFactor batch, challenge;
   int end;  // 0 or 1: where the first sum is taken
 };
 
 // ---- stored nodes
 
-// In the order q0, p1, then p0 or P = p0 + batch * q0, q1; entries from `used` on are the tails.
+// In the order q0, p1, then p0 or P = p0 + batch * q0, q1; entries from `used` on are the tails, one a table.
 struct NodeTables {
   Fr* tables[4];
-  Fr tails[4];
+  const Fr* tails[4];
   size_t used;
 
-  NodeTables(const Children& at, size_t entries, const Fr& p_tail)
-      : tables{at.q0, at.p1, at.p0, at.q1}, tails{Fr::one(), Fr::zero(), p_tail, Fr::one()}, used(entries) {}
-
   __device__ __forceinline__ Fr read(int table, size_t y) const {
-    return y < used ? load_once(tables[table] + y) : tails[table];
+    return load_once(y < used ? tables[table] + y : tails[table]);
   }
 };
 
@@ -46,7 +43,8 @@ struct RawEntries {
 // kBind: first binds the challenge, in place. kMerge: p0 becomes P, in place.
 template <bool kBind, bool kMerge>
 __global__ void __launch_bounds__(kBlock, 2)
-    nodes_round_kernel(NodeTables nodes, LayerRound round, EqView eq, Report report) {
+    nodes_round_kernel(const __grid_constant__ NodeTables nodes, const __grid_constant__ LayerRound round,
+                       EqView eq, Report report) {
   const PairEnd end;
   const size_t half = 2 * round.pairs;
   const size_t step = static_cast<size_t>(gridDim.x) * kPairs;
@@ -60,7 +58,7 @@ __global__ void __launch_bounds__(kBlock, 2)
     const bool kept = active && y < round.bound_used;
     TwoProducts products;
     Fr first;
-#pragma unroll 1
+#pragma unroll
     for (int factor = 0; factor < 4; factor += 2) {
       Fr a = raw.low[0], b = raw.low[1];
       Fr a_step, b_step;
@@ -74,7 +72,7 @@ __global__ void __launch_bounds__(kBlock, 2)
         b += b_step * round.challenge;
       }
       if constexpr (kMerge) {
-        if (factor > 0) a += round.batch * first;
+        if (factor > 0) a += first * round.batch;
         first = a;
       }
       if (kept && (kBind || factor > 0)) store(nodes.tables[factor] + y, a);
@@ -89,7 +87,9 @@ __global__ void __launch_bounds__(kBlock, 2)
 // Binds without summing; `bound` has the order of `nodes`.
 template <bool kMerge>
 __global__ void __launch_bounds__(kBlock)
-    bind_nodes_kernel(NodeTables nodes, NodeTables bound, size_t half, Fr challenge, Fr batch) {
+    bind_nodes_kernel(const __grid_constant__ NodeTables nodes, const __grid_constant__ NodeTables bound,
+                      size_t half, const __grid_constant__ FixedFactor challenge,
+                      const __grid_constant__ FixedFactor batch) {
   for (size_t y = thread_index(); y < bound.used; y += thread_count()) {
     Fr q0;
 #pragma unroll 1
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kBlock)
       value += (nodes.read(table, y + half) - value) * challenge;
       if constexpr (kMerge) {
         if (table == 0) q0 = value;
-        if (table == 2) value += batch * q0;
+        if (table == 2) value += q0 * batch;
       }
       store(bound.tables[table] + y, value);
     }
@@ -114,10 +114,19 @@ __device__ __forceinline__ void store_bound(const Children& out, size_t y, const
   store(out.q1 + y, pair.q1);
 }
 
+// Of any leaves; apart, as it is needed seldom and takes many registers.
+template <bool kBind, bool kWide>
+__device__ __noinline__ LeafPair any_pair(const LeafView& leaves, size_t y, size_t half, size_t step,
+                                          LeafHints& hints) {
+  return leaves.template merged_pair<kBind, kWide>(y, half, step, hints);
+}
+
 // kBind: first binds the challenge and writes the bound tables.
 template <bool kBind, bool kWide>
 __global__ void __launch_bounds__(kBlock, 2)
-    leaves_round_kernel(LeafView leaves, LayerRound round, Children bound, EqView eq, Report report) {
+    leaves_round_kernel(const __grid_constant__ LeafView leaves, const __grid_constant__ LayerRound round,
+                        Children bound, EqView eq, Report report) {
+  constexpr bool kCompletes = !kBind && !kWide;
   const PairEnd end;
   const size_t half = 2 * round.pairs;
   const size_t step = static_cast<size_t>(gridDim.x) * kPairs;
@@ -127,12 +136,25 @@ __global__ void __launch_bounds__(kBlock, 2)
     const size_t i = end.pair(turn);
     const bool active = i < round.active;
     const size_t y = end.entry(i, round.pairs, round.end);
-    const LeafPair pair = leaves.template merged_pair<kBind, kWide>(y, half, step, hints);
-    if (kBind && active && y < round.bound_used) store_bound(bound, y, pair);
+    const bool kept = kBind && active && y < round.bound_used;
+    bool paired = leaves.paired(2 * y, kCompletes ? Pairing::kBytes : Pairing::kPairs, hints.near);
+    if (kBind) paired &= leaves.paired(2 * (y + half), Pairing::kPairs, hints.far);
     TwoProducts products;
-#pragma unroll 1
-    for (int factor = 0; factor < 2; ++factor) {
-      products.add(end.value(factor ? pair.p0 : pair.q0), end.value(factor ? pair.q1 : pair.p1));
+    bool done = false;
+    if constexpr (kCompletes) {
+      done = leaves.completes && __all_sync(0xffffffffu, paired);
+      if (done) products = completed_product(leaves, end, y, step, hints.near);
+    }
+    if (!done) {
+      LeafPair pair;
+      if (!kCompletes && paired) {
+        pair = paired_merged<kBind, kWide>(leaves, y, half, step, hints, round.challenge);
+      } else {
+        pair = any_pair<kBind, kWide>(leaves, y, half, step, hints);
+      }
+      if (kept) store_bound(bound, y, pair);
+      products.add(end.value(pair.q0), end.value(pair.p1));
+      products.add(end.value(pair.p0), end.value(pair.q1));
     }
     sum.add(0, outer_weight(eq, i, active), products.total());
   }

@@ -32,6 +32,11 @@ std::array<Fr, 4> first_leaves(Leaves& leaves, Stream stream) {
 
 // ---- one layer's tables
 
+// `tails`: one, zero and the batch, on the device; null where no entry beyond the used ones is read.
+NodeTables node_tables(const Children& at, size_t used, bool merged, const Fr* tails) {
+  return {{at.q0, at.p1, at.p0, at.q1}, {tails, tails + 1, merged ? tails + 2 : tails + 1, tails}, used};
+}
+
 // Makes parts of a layer's tables from the leaves, bound to the challenges so far.
 struct Remade {
   std::shared_ptr<Nodes> nodes;
@@ -60,8 +65,8 @@ struct Remade {
  private:
   void bind(const Children& from, size_t half, const Children& to, const Fr& challenge, bool merged) const {
     const auto kernel = merged ? bind_nodes_kernel<false> : bind_nodes_kernel<true>;
-    launch(kernel, looping(kernel, half), stream, NodeTables(from, 2 * half, batch),
-           NodeTables(to, half, batch), half, challenge, batch);
+    launch(kernel, looping(kernel, half), stream, node_tables(from, 2 * half, merged, nullptr),
+           node_tables(to, half, true, nullptr), half, FixedFactor(challenge), FixedFactor(batch));
     count_field_mults(4 * half);
   }
 };
@@ -76,9 +81,14 @@ class LayerTables : public RoundTables {
         remade_(std::move(remade)),
         used_(used),
         batch_(batch),
+        fixed_batch_(batch),
         stream_(stream),
+        tails_(3, stream),
         reports_(stream),
-        mailbox_(Reports::kMaxSums) {}
+        mailbox_(Reports::kMaxSums) {
+    const std::array<Fr, 3> tails{Fr::one(), Fr::zero(), batch};
+    copy_to_device(tails_.data(), tails.data(), sizeof tails, stream);
+  }
 
   int degree() const override { return 2; }
 
@@ -92,8 +102,8 @@ class LayerTables : public RoundTables {
       challenge = nullptr;
     }
     const size_t used = challenge ? std::min(2 * pairs, used_) : used_;
-    const Fr r = challenge ? *challenge : Fr::zero();
-    const LayerRound round{pairs, std::min(pairs, used), used, batch_, r, choice.x};
+    const FixedFactor r = challenge ? FixedFactor(*challenge) : FixedFactor();
+    const LayerRound round{pairs, std::min(pairs, used), used, fixed_batch_, r, choice.x};
     if (layer_) {
       sum_nodes(round, *eq, challenge != nullptr);
     } else {
@@ -125,8 +135,9 @@ class LayerTables : public RoundTables {
     const size_t used = std::min(half, used_);
     if (layer_) {
       const auto kernel = merged_ ? bind_nodes_kernel<false> : bind_nodes_kernel<true>;
-      const NodeTables bound(layer_->children(), used, batch_);
-      launch(kernel, looping(kernel, used), stream_, nodes(), bound, half, challenge, batch_);
+      const NodeTables bound = node_tables(layer_->children(), used, true, tails_.data());
+      launch(kernel, looping(kernel, used), stream_, nodes(), bound, half, FixedFactor(challenge),
+             fixed_batch_);
       merged_ = true;
     } else {
       layer_ = std::make_shared<Layer>(used, stream_);
@@ -149,7 +160,7 @@ class LayerTables : public RoundTables {
   Report report() { return reports_.to(mailbox_); }
 
   // What is bound overwrites the layer's tables: a layer is proved once.
-  NodeTables nodes() const { return {layer_->children(), used_, merged_ ? batch_ : Fr::zero()}; }
+  NodeTables nodes() const { return node_tables(layer_->children(), used_, merged_, tails_.data()); }
 
   void sum_nodes(const LayerRound& round, const EqView& eq, bool fused) {
     const auto kernel = fused     ? merged_ ? nodes_round_kernel<true, false> : nodes_round_kernel<true, true>
@@ -214,8 +225,8 @@ class LayerTables : public RoundTables {
       const bool merged = !remade_->bound.empty();
       const auto kernel = merged ? nodes_round_kernel<false, false> : nodes_round_kernel<false, true>;
       launch(kernel, pair_shape(kernel, count), stream_,
-             NodeTables(room.children(), 2 * count, merged ? batch_ : Fr::zero()),
-             LayerRound{count, count, 2 * count, batch_, Fr::zero(), choice.x}, own, report());
+             node_tables(room.children(), 2 * count, merged, tails_.data()),
+             LayerRound{count, count, 2 * count, fixed_batch_, FixedFactor(), choice.x}, own, report());
       count_field_mults(3 * count * remade_sums_.size());
       mailbox_.wait(stream_);
       for (size_t k = 0; k < remade_sums_.size(); ++k) remade_sums_[k] += mailbox_.data()[k];
@@ -234,8 +245,10 @@ class LayerTables : public RoundTables {
   std::vector<Fr> remade_sums_;
   size_t used_;
   Fr batch_;
+  FixedFactor fixed_batch_;
   bool merged_ = false;
   Stream stream_;
+  Array<Fr> tails_;
   Reports reports_;
   Mailbox mailbox_;
   int sums_ = 0;

@@ -11,16 +11,22 @@
 
 namespace zkcore::cuda {
 
-enum Form { kNumerator, kDenominator, kMerged, kForms };
+// kCompleted: q + p / batch.
+enum Form { kNumerator, kDenominator, kMerged, kCompleted, kForms };
 
 struct LeafColumn {
   const void* data;
   ColumnType type;
 };
 
+// What the columns allow: to be read two entries at a time, see leaf_pairs.cuh.
+enum class Pairing : uint32_t { kNone, kPairs, kBytes };  // kBytes: with numerators of a byte
+
 struct LeafRunView {
+  static constexpr uint32_t kMostPaired = 3;  // columns of the denominator
   size_t begin, end;
   uint32_t first, last;  // columns; the first is the numerator
+  Pairing pairing;
 };
 
 // The leaves 2 y and 2 y + 1; p0 may hold P.
@@ -66,13 +72,23 @@ struct PlainPair {
   std::conditional_t<kWide, Fr, int32_t> p0, p1;
 };
 
-// Everything lies on the device; index [which][form][run or column], all runs' columns one after the other.
+// Everything lies on the device; index [which][run or column][form], all runs' columns one after the other.
 struct LeafView {
   const LeafRunView* runs;
   const LeafColumn* columns;
   const Fr* starts;        // lifted constants without the biases
   const Fr* coefficients;  // lifted
   uint32_t run_count, column_count;
+  bool completes;  // the batch is not zero
+  // -1 / batch, to be added to sums of products of two field elements, and that times -2^17.
+  Fr correction, correction_start;
+
+  // Whether the leaves `leaf` and `leaf + 1` lie in one run that allows so much; which it is.
+  __device__ __forceinline__ bool paired(size_t leaf, Pairing wanted, uint32_t& run) const {
+    run = find(leaf, run);
+    const LeafRunView& r = runs[run];
+    return r.pairing >= wanted && leaf + 1 < r.end;
+  }
 
   __device__ __forceinline__ uint32_t find(size_t leaf, uint32_t hint) const {
     if (leaf >= runs[hint].begin && leaf < runs[hint].end) return hint;
@@ -90,11 +106,11 @@ struct LeafView {
   }
 
   __device__ __forceinline__ Fr start(int which, Form form, uint32_t run) const {
-    return load(starts + (which * kForms + form) * run_count + run);
+    return load(starts + (which * run_count + run) * kForms + form);
   }
 
   __device__ __forceinline__ Fr coefficient(int which, Form form, uint32_t column) const {
-    return load(coefficients + (which * kForms + form) * column_count + column);
+    return load(coefficients + (which * column_count + column) * kForms + form);
   }
 
   // Two neighbours of a column, zero for those outside the run; far ahead is fetched.
@@ -257,6 +273,7 @@ class Leaves {
   size_t size_ = 0;
   size_t column_count_ = 0;
   bool wide_ = false;
+  Fr inverse_ = Fr::zero();  // of the batch
   Stream stream_;
   Array<LeafRunView> run_views_;
   Array<LeafColumn> columns_;

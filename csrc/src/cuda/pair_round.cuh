@@ -32,6 +32,10 @@ class PairEnd {
     for (int i = 0; i < 4; ++i) other.v[i] = __shfl_xor_sync(0xffffffffu, own.v[i], 16) & mask;
     return own - other;
   }
+  __device__ __forceinline__ int32_t value(int32_t own) const {
+    const int32_t other = __shfl_xor_sync(0xffffffffu, own, 16);
+    return differs_ ? own - other : own;
+  }
 
  private:
   unsigned differs_, column_;

@@ -30,6 +30,17 @@ class TwoProducts {
     v_[15] = ptx::addc(v_[15], t[15]);
     return *this;
   }
+  // Of fewer limbs, as it is.
+  template <class Sum>
+  __device__ __forceinline__ TwoProducts& add(const Sum& sum) {
+    uint32_t t[10];
+    sum.limbs(t);
+    v_[0] = ptx::add_cc(v_[0], t[0]);
+#pragma unroll
+    for (int i = 1; i < 15; ++i) v_[i] = ptx::addc_cc(v_[i], i < 10 ? t[i] : 0);
+    v_[15] = ptx::addc(v_[15], 0);
+    return *this;
+  }
   __device__ __forceinline__ Fr total() const {
     uint32_t r[8];
     (void)ptx::reduce<FrParams, 8>(r, v_);  // below 2 p^2 / 2^256 + p < 2p

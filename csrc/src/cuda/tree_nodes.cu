@@ -1,3 +1,4 @@
+#include "cuda/leaf_pairs.cuh"
 #include "cuda/tree_nodes.cuh"
 #include "zkcore/field_counters.hpp"
 
@@ -15,14 +16,22 @@ __device__ __forceinline__ void store_node(const Children& out, size_t v, const 
   store((v % 2 ? out.q1 : out.q0) + v / 2, node.q);
 }
 
+template <bool kWide>
+__device__ __noinline__ PlainPair<kWide> any_plain_pair(const LeafView& leaves, size_t y, size_t step,
+                                                        LeafHints& hints) {
+  return leaves.plain_pair<kWide>(y, step, hints);
+}
+
 // Node v of the layer above the leaves has the leaves 2 v and 2 v + 1; beyond them, 0/1 follows by itself.
 // Nodes from `first` on.
 template <bool kWide>
 __global__ void __launch_bounds__(kBlock, kWide ? 2 : 3)
-    above_leaves_kernel(LeafView leaves, size_t first, size_t nodes, Children out) {
+    above_leaves_kernel(const __grid_constant__ LeafView leaves, size_t first, size_t nodes, Children out) {
   LeafHints hints;
   for (size_t v = thread_index(); v < nodes; v += thread_count()) {
-    const PlainPair<kWide> pair = leaves.plain_pair<kWide>(first + v, thread_count(), hints);
+    const PlainPair<kWide> pair = leaves.paired(2 * (first + v), Pairing::kPairs, hints.near)
+                                      ? paired_plain<kWide>(leaves, first + v, thread_count(), hints.near)
+                                      : any_plain_pair<kWide>(leaves, first + v, thread_count(), hints);
     Node node;
     if constexpr (kWide) {
       node.p = mul_add(pair.p0, pair.q1, pair.p1, pair.q0);
