@@ -109,6 +109,38 @@ void py_eq_sum(const std::vector<std::pair<py::bytes, py::bytes>>& points,
   cuda::eq_sum(list, chosen, at<Fr>(out), stream_at(stream));
 }
 
+using PyMask = std::pair<PyColumn, std::vector<int64_t>>;  // with its strides
+
+void py_eq_by_row(const PyColumn& index, int64_t first, uint32_t size, const std::vector<size_t>& shape,
+                  const std::optional<PyMask>& mask, const std::vector<py::bytes>& points, Address out,
+                  Address stream) {
+  cuda::LookedUp cells{column(index), first, size, shape, nullptr, std::vector<int64_t>(shape.size(), 0)};
+  if (cells.index.type == ColumnType::kField) throw py::type_error("index: expected integers");
+  if (size == 0) fail("size: a table has rows");
+  if (shape.size() > cuda::kMaxAxes) fail("shape: too many axes");
+  size_t entries = 1, variables = 0;
+  for (const size_t n : shape) {
+    entries *= n;
+    variables += n ? static_cast<size_t>(std::bit_width(n - 1)) : 0;
+  }
+  if (entries != cells.index.size || variables > kMaxVariables) fail("index: wrong number of entries");
+  if (mask) {
+    const Column m = column(mask->first);
+    if (m.type != ColumnType::kInt8) throw py::type_error("mask: expected int8");
+    if (mask->second.size() != shape.size()) fail("mask: one stride for each axis");
+    cells.mask = static_cast<const int8_t*>(m.data);
+    cells.strides = mask->second;
+  }
+  if (points.empty()) fail("points: there is no point");
+  std::vector<std::vector<Fr>> list;
+  for (const auto& point : points) {
+    list.push_back(scalars(point, "point"));
+    if (list.back().size() != variables) fail("point: wrong number of coordinates");
+  }
+  const py::gil_scoped_release release;
+  cuda::eq_by_row(cells, list, at<Fr>(out), stream_at(stream));
+}
+
 void py_contract(const PyColumn& values, size_t outer, size_t inner, const PyColumn& weights, Address out,
                  Address stream) {
   const Column c = column(values);
@@ -494,6 +526,7 @@ void bind_cuda(py::module_& parent) {
   m.def("from_ints", &py_from_ints);
   m.def("eq_table", &py_eq_table);
   m.def("eq_sum", &py_eq_sum);
+  m.def("eq_by_row", &py_eq_by_row);
   m.def("contract", &py_contract);
   m.def("contract_all", &py_contract_all);
   m.def("dot", &py_dot);

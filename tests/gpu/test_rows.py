@@ -104,11 +104,15 @@ def test_an_empty_lookup_counts_nothing(device: cuda.CudaKernels) -> None:
     assert made.tolist() == [0] * 9
 
 
-@pytest.mark.parametrize("variables", [0, 1, 8, 9, 10, 13])
+@pytest.mark.parametrize("variables", [0, 1, 8, 9, 10, 13, 15])
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_sums_of_eq_tables(device: cuda.CudaKernels, variables: int, count: int) -> None:
+@pytest.mark.parametrize(("alike", "common"), [(1, 0), (2, 2), (2, 4), (3, 5), (4, 3), (2, 15)])
+def test_sums_of_eq_tables(device: cuda.CudaKernels, variables: int, count: int, alike: int, common: int) -> None:
+    """Some of the points begin with the same coordinates."""
     rng, size = random.Random(variables), 1 << variables
     points = [(rng.randrange(MODULUS), tuple(rng.randrange(MODULUS) for _ in range(variables))) for _ in range(count)]
+    for k in range(1, min(alike, count)):
+        points[k] = points[k][0], points[0][1][:common] + points[k][1][common:]
     chosen = np.random.default_rng(1).integers(0, 2, size).astype(np.int8)
     for mask in (None, chosen):
         held = None if mask is None else device.to_device(mask)
@@ -116,19 +120,63 @@ def test_sums_of_eq_tables(device: cuda.CudaKernels, variables: int, count: int)
         np.testing.assert_array_equal(made, multilinear.eq_sum(HOST, points, mask))
 
 
-@pytest.mark.parametrize("size", [1, 5, 16384, (1 << 15) + 3, 100_000])
-@pytest.mark.parametrize("crowded", [False, True])
-def test_scattering_long_columns(device: cuda.CudaKernels, size: int, crowded: bool) -> None:
-    """Longer than what one block sorts, and no multiple of it; many values for one target."""
-    draw, count = np.random.default_rng(size), (1 << 21) + 12345
-    index = draw.integers(0, size, count)
-    if crowded:
-        index[draw.random(count) < 0.7] = size // 2
-    some = HOST.from_scalars([random.Random(i).randrange(MODULUS) for i in range(997)])
-    values = np.ascontiguousarray(some[draw.integers(0, len(some), count)])
-    np.testing.assert_array_equal(
-        device.to_host(device.scatter_add(index, values, size)), HOST.scatter_add(index, values, size)
-    )
-    index[count // 3] = size
-    with pytest.raises(ValueError, match="outside"):
-        device.scatter_add(index, values, size)
+DOMAINS = [
+    (),
+    (1,),
+    (5, 3),
+    (1, 300, 1, 7),
+    (1 << 16,),
+    (70_001,),
+    (3, 5, 64, 64),
+    (5, 13, 90),
+    (2, 131_100),
+    (4, 33, 64, 64),
+]
+
+
+@pytest.mark.parametrize("shape", DOMAINS)
+@pytest.mark.parametrize("size", [1, 5, 16_384, 20_000, 70_000])
+@pytest.mark.parametrize("masked", [False, True])
+def test_sums_of_eq_by_table_row(device: cuda.CudaKernels, shape: tuple[int, ...], size: int, masked: bool) -> None:
+    """Domains of less than a block's chunk and of many, axes with padding and without; rows that are crowded, that no
+    cell refers to, and indices on both sides of the table; a mask repeated along the first axis; one to three points,
+    the first of them a cell."""
+    draw, rng = np.random.default_rng(len(shape) + size), random.Random(size)
+    kind, first = (np.int16, -3) if size < 20_000 else (np.int32, 11)
+    index = draw.integers(first, first + size, shape)
+    crowd = draw.random(shape)
+    index = np.where(crowd < 0.3, first + size // 2, np.where(crowd > 0.99, first + size, index))
+    index = np.where(crowd > 0.995, first - 1, index).astype(kind)
+    mask = np.asarray(draw.integers(0, 2, shape[1:]), np.int8) if masked and shape else None
+    flat = np.zeros([1 << (n - 1).bit_length() for n in shape], np.int64)
+    chosen = np.zeros(flat.shape, np.int8)
+    flat[tuple(map(slice, shape))] = NUMPY.table_rows(index, first, size)
+    chosen[tuple(map(slice, shape))] = 1 if mask is None else mask
+    variables = flat.size.bit_length() - 1
+    points = [[rng.randrange(2) for _ in range(variables)]]
+    points += [[rng.randrange(MODULUS) for _ in range(variables)] for _ in range(size % 3)]
+    held = None if mask is None else device.to_device(mask).expand(shape)
+    made = device.to_host(device.eq_by_row(device.to_device(index), first, size, held, points))
+    for point, found in zip(points, made, strict=True):
+        weights = HOST.multiply(HOST.eq_table(point), chosen.reshape(-1))
+        np.testing.assert_array_equal(found, HOST.scatter_add(flat.reshape(-1), weights, size))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_all_cells_of_one_row(device: cuda.CudaKernels, kind: str) -> None:
+    """Their eq values add up to 1; an empty domain has none."""
+    low, point = int(np.iinfo(kind).min), [random.Random(1).randrange(MODULUS) for _ in range(18)]
+    index = device.to_device(np.full((4, 1 << 16), low + 2, dtype=kind))
+    made = device.to_scalars(device.eq_by_row(index, low, 3, None, [point, point]))
+    assert made == [0, 0, 1] * 2
+    assert device.to_scalars(device.eq_by_row(index[:, :0], 0, 2, None, [[1, 1]])) == [0, 0]
+
+
+def test_places_that_do_not_fit_are_refused(device: cuda.CudaKernels) -> None:
+    index, mask = device.to_device(np.zeros((3, 5), np.int8)), device.to_device(np.ones((3, 1), np.int8))
+    with pytest.raises(ValueError, match="number of coordinates"):
+        device.eq_by_row(index, 0, 2, None, [[1] * 4])
+    with pytest.raises(ValueError, match="no point"):
+        device.eq_by_row(index, 0, 2, None, [])
+    with pytest.raises(ValueError, match="an entry for each cell"):
+        device.eq_by_row(index, 0, 2, mask, [[1] * 5])

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from zkcore.bench.machine import POINT, Machine
+from zkcore.field.kernels import SumsEq
 
 ADDITION = 6.4  # products of Fq: a batched affine addition with its share of an inversion
 FQ_PRODUCTS = 27.3 / 67.2  # rate of Fq products over that of Fr products
@@ -53,8 +54,12 @@ def columns(m: Machine, log: int) -> Iterator[Case]:
     spread = m.below(1 << 16, some)
     crowd = spread * m.below(2, some)
     for name, index in (("spread", spread), ("half to one", crowd)):
-        run = partial(k.scatter_add, index, a[:some], 1 << 16)
-        yield Case(f"scatter_add to 2^16, {name}", some, "entries", run, 0, 40)
+        if isinstance(k, SumsEq):
+            run = partial(k.eq_by_row, index, 0, 1 << 16, None, [POINT[: log - 2]])
+            yield Case(f"eq_by_row to 2^16, {name}", some, "cells", run, 0, 8)
+        else:
+            run = partial(k.scatter_add, index, a[:some], 1 << 16)
+            yield Case(f"scatter_add to 2^16, {name}", some, "entries", run, 0, 40)
 
 
 def folds(m: Machine, log: int) -> Iterator[Case]:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import zkcore._engine as _engine
-from zkcore.field import cuda_rows
+from zkcore.field import cuda_eq, cuda_rows
 from zkcore.field.cuda_memory import TYPES, CudaMemory, Tensor
 from zkcore.field.cuda_passes import CudaPasses
 from zkcore.field.cuda_rows import CudaFixedBase
@@ -116,11 +116,10 @@ class CudaKernels(CudaMemory):
         return out
 
     def eq_sum(self, points: Sequence[tuple[int, Sequence[int]]], mask: Tensor | None) -> Tensor:
-        out = self.empty(1 << len(points[0][1]), 4)
-        packed = [(_reduced(scale), _pack(point)) for scale, point in points]
-        chosen = None if mask is None else self.column(mask)
-        _engine.cuda.eq_sum(packed, chosen, len(out), out.data_ptr(), self.stream())
-        return out
+        return cuda_eq.eq_sum(self, points, mask)
+
+    def eq_by_row(self, index: Data, first: int, size: int, mask: Data | None, points: Sequence[Sequence[int]]) -> Data:
+        return cuda_eq.eq_by_row(self, index, first, size, mask, points)
 
     def contract(self, column: Data, outer: int, inner: int, weights: Data) -> Tensor:
         return self._fold(_engine.cuda.contract, column, outer, inner, weights)

@@ -174,7 +174,7 @@ class Witness:
             return self.affine(*form) if self._memory is None else self._typed(relation.outs[0], *form)
         if relation.table is None:
             raise TypeError(f"{relation.name} defines nothing")
-        (index, table), chosen = self._index(relation), self.chosen(relation)
+        (index, table), chosen = self.index(relation), self.chosen(relation)
         values = self.kernels.space.look_up(self.entries(table, column), index, table.first)
         if chosen is not None:
             values *= chosen
@@ -272,18 +272,14 @@ class Witness:
         """[box.size] int8: 1 at the real cells. Not to be written to."""
         return self._selectors.real(box)
 
-    def rows(self, relation: Relation) -> Array:
-        """[real domain] the table row each cell refers to. An index outside the table is a cheater's: row 0 will suit
-        them as well as any, since no multiplicity can make it right."""
-        index, table = self._index(relation)
-        return self.kernels.space.table_rows(index, table.first, table.size)
-
     def tally(self, relation: Relation) -> Array:
         """[table.size] how many cells refer to each row of a lookup's table."""
-        index, table = self._index(relation)
+        index, table = self.index(relation)
         return self.kernels.space.tally(index, self.chosen(relation), table.first, table.size)
 
-    def _index(self, relation: Relation) -> tuple[Array, Table]:
+    def index(self, relation: Relation) -> tuple[Array, Table]:
+        """[real domain] where in its table each cell of a lookup looks. What lies outside is a cheater's: row 0 will
+        suit them as well as any, since no multiplicity can make it right."""
         if relation.table is None:
             raise TypeError(f"{relation.name} is no lookup")
         domain = self.system.domain(relation)

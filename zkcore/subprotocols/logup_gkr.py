@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
+from typing import TypeAlias, cast
 
 from zkcore.field import space
-from zkcore.field.kernels import MODULUS, FieldArray, IntArray
+from zkcore.field.kernels import MODULUS, FieldArray, IntArray, SumsEq
 from zkcore.graph import arrays
 from zkcore.polynomial import univariate
 from zkcore.polynomial.boxes import boxes
-from zkcore.polynomial.point import num_vars, total_vars
+from zkcore.polynomial.point import join, num_vars, total_vars
 from zkcore.relation import Relation, Table
 from zkcore.subprotocols.leaf_blocks import (
     Compression,
@@ -33,6 +34,8 @@ from zkcore.subprotocols.leaf_blocks import (
 from zkcore.subprotocols.lookup import Definition
 from zkcore.subprotocols.session import Session
 from zkcore.transcript.rounds import weighted
+
+Parts: TypeAlias = dict[int, list[tuple[int, FieldArray]]]  # of a column's pushforward: weight, summand
 
 
 class LogupGkr:
@@ -63,32 +66,28 @@ class LogupGkr:
         delta = session.t.challenge("definitions")
         powers = univariate.powers(delta, len(definitions) + 1)[1:]
         keys = list(dict.fromkeys((table_of(d.relation), d.column) for d in definitions))
+        weighed = list(zip(powers, definitions, strict=True))
+        tables = _tables([d.relation for d in definitions])
+        made = {t: Pushforwards(session, t, [(p, d) for p, d in weighed if d.relation.table == t]) for t in tables}
         for table, column in keys:
-            own = [(p, d) for p, d in zip(powers, definitions, strict=True) if _key(d) == (table, column)]
-            name = _pushforward(group, table, column)
-            session.commit(name, (table.size,), partial(pushforward, session, table, own))
+            session.commit(_pushforward(group, table, column), (table.size,), partial(made[table].column, column))
         gamma, beta, batch = session.t.challenges("definition lookup", 3)
         relations = list(dict.fromkeys(d.relation for d in definitions))
         session.t.error("definitions", len(definitions) + max(total_vars(session.system.domain(r)) for r in relations))
         session.t.error("definitions", len(keys))
         fractions_error(session, "definitions", relations, 1)
         shares = {key: pow(batch, i, MODULUS) for i, key in enumerate(keys, 1)}
-        tables = _tables([d.relation for d in definitions])
         compression = Compression(beta, gamma, {t: i for i, t in enumerate(tables)})
         blocks = []
         for table in tables:
             columns = [(-shares[key], _pushforward(group, *key)) for key in keys if key[0] == table]
             blocks.append(table_block(session, table, compression, columns, index_only=True))
         for relation in relations:
-            weights = [
-                (p * shares[_key(d)] % MODULUS, d)
-                for p, d in zip(powers, definitions, strict=True)
-                if d.relation is relation
-            ]
+            weights = [(p * shares[_key(d)] % MODULUS, d) for p, d in weighed if d.relation is relation]
             blocks += index_blocks(session, relation, compression, weights)
         prove_blocks(session, f"definitions {group}".strip(), blocks)
         for table in tables:
-            mine = [(p, d) for p, d in zip(powers, definitions, strict=True) if d.relation.table == table]
+            mine = [(p, d) for p, d in weighed if d.relation.table == table]
             _table_sum(session, group, table, mine)
 
 
@@ -110,15 +109,41 @@ def count(session: Session, table: Table, relations: Sequence[Relation]) -> IntA
     return total
 
 
-def pushforward(session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> FieldArray:
-    """F_j: the weights of the cells that refer to row j. [table.size, 4]"""
-    k, parts = session.kernels, []
-    for relation in dict.fromkeys(d.relation for _, d in definitions):
-        own, rows = [(p, d) for p, d in definitions if d.relation is relation], session.data().rows(relation)
+class Pushforwards:
+    """F_j of a table's columns: the weights of the cells that refer to row j. [table.size, 4] each. The first one to be
+    asked for makes all: the cells are read once. `definitions`: with the weights of their claims."""
+
+    def __init__(self, session: Session, table: Table, definitions: Sequence[tuple[int, Definition]]) -> None:
+        self._session, self._table, self._definitions = session, table, definitions
+        self._made = dict[int, FieldArray]()
+
+    def column(self, column: int) -> FieldArray:
+        if column not in self._made:
+            self._made = self._all()
+        return self._made.pop(column)
+
+    def _all(self) -> dict[int, FieldArray]:
+        parts: Parts = {d.column: [] for _, d in self._definitions}
+        add = self._add_at_once if isinstance(self._session.kernels, SumsEq) else self._add_by_boxes
+        for relation in dict.fromkeys(d.relation for _, d in self._definitions):
+            add(parts, relation, [(p, d) for p, d in self._definitions if d.relation is relation])
+        return {c: self._session.kernels.combine(p, 0, self._table.size) for c, p in parts.items()}
+
+    def _add_at_once(self, parts: Parts, relation: Relation, own: Sequence[tuple[int, Definition]]) -> None:
+        data, table, k = self._session.data(), self._table, cast(SumsEq, self._session.kernels)
+        points = [join(d.claim.place) for _, d in own]
+        sums = k.eq_by_row(data.index(relation)[0], table.first, table.size, data.chosen(relation), points)
+        for (p, d), found in zip(own, sums, strict=True):
+            parts[d.column].append((p, found))
+
+    def _add_by_boxes(self, parts: Parts, relation: Relation, own: Sequence[tuple[int, Definition]]) -> None:
+        session, table, k = self._session, self._table, self._session.kernels
+        rows = k.space.table_rows(session.data().index(relation)[0], table.first, table.size)
         for box in boxes(session.system.domain(relation)):
             index = space.flat(arrays.pad_to(rows[box.slices], box.size))
-            parts.append(k.scatter_add(index, cell_weights(session, relation, own, box), table.size))
-    return k.combine([(1, p) for p in parts], 0, table.size)
+            for column in dict.fromkeys(d.column for _, d in own):
+                weights = cell_weights(session, relation, [(p, d) for p, d in own if d.column == column], box)
+                parts[column].append((1, k.scatter_add(index, weights, table.size)))
 
 
 def _table_sum(session: Session, group: str, table: Table, definitions: Sequence[tuple[int, Definition]]) -> None:

@@ -96,11 +96,28 @@ class Mailbox {
 
 // ---- columns
 
+constexpr size_t kMaxTerms = 8, kMaxAxes = 8;  // of a form over a domain
+
 // out[x] = sum of scale * eq(point, x) over at most kMostEqTables points of as many variables, and 0 where
 // the mask is 0 (null: nowhere).
 constexpr int kMostEqTables = 4;
 using ScaledPoint = std::pair<Fr, std::vector<Fr>>;
 void eq_sum(std::span<const ScaledPoint> points, const int8_t* mask, Fr* out, Stream stream);
+
+// A lookup's cells, and the table row that each refers to: index - first, row 0 where that is none of `size`
+// rows. Row-major; the mask's entries lie `strides` apart by axis, and where it is 0 a cell is left out
+// (null: nowhere).
+struct LookedUp {
+  Column index;
+  int64_t first;
+  uint32_t size;
+  std::vector<size_t> shape;  // at most kMaxAxes
+  const int8_t* mask;
+  std::vector<int64_t> strides;
+};
+// out[k][row] = sum of eq(point k, cell) over the cells that refer to the row; a point has the variables of
+// all axes, each padded to a power of two.
+void eq_by_row(const LookedUp& cells, std::span<const std::vector<Fr>> points, Fr* out, Stream stream);
 
 void from_ints(const Column& column, Fr* out, Stream stream);
 void eq_table(std::span<const Fr> point, const Fr& scale, Fr* out, Stream stream);
@@ -149,8 +166,6 @@ struct Affine64 {
   std::vector<size_t> real, shape;
   int shift, bits;
 };
-constexpr size_t kMaxTerms = 8, kMaxAxes = 8;
-
 // Row-major, as integers of type `kind`. *lost becomes 1 if a partial sum leaves +-2^62, or a value that
 // type; else it stays.
 void affine(const Affine64& form, ColumnType kind, void* out, int32_t* lost, Stream stream);

@@ -1,5 +1,7 @@
 // Verbs on whole columns, entry by entry. Field arrays are [n, 4] 64-bit limbs, integers are read as they
 // are.
+#include <algorithm>
+
 #include "cuda/inverse.cuh"
 #include "cuda/sums.cuh"
 #include "zkcore/field_counters.hpp"
@@ -80,21 +82,22 @@ __global__ void __launch_bounds__(kBlock)
 template <int kTables>
 __global__ void __launch_bounds__(kBlock)
     eq_sum_kernel(const Fr* high, size_t rows, const Fr* low, unsigned columns, const int8_t* mask, Fr* out) {
-  const unsigned column = blockIdx.y * kBlock + threadIdx.x;
+  const unsigned column = blockIdx.x * kBlock + threadIdx.x;
   if (column >= columns) return;
   Fr l[kTables];
 #pragma unroll
   for (int k = 0; k < kTables; ++k) l[k] = load(low + static_cast<size_t>(k) * columns + column);
-  for (size_t h = blockIdx.x; h < rows; h += gridDim.x) {
+  for (size_t h = blockIdx.y; h < rows; h += gridDim.y) {
     const size_t at = h * columns + column;
     Fr sum = Fr::zero();
     if (mask == nullptr || mask[at] != 0) {
       if constexpr (kTables == 1) {
         sum = load(high + h) * l[0];
       } else {
-        sum = mul_add(load(high + h), l[0], load(high + rows + h), l[1]);
+        std::conditional_t<kTables == 2, TwoProducts, FourProducts> products(load(high + h), l[0]);
 #pragma unroll
-        for (int k = 2; k < kTables; ++k) sum += load(high + static_cast<size_t>(k) * rows + h) * l[k];
+        for (int k = 1; k < kTables; ++k) products.add(load(high + static_cast<size_t>(k) * rows + h), l[k]);
+        sum = products.total();
       }
     }
     store(out + at, sum);
@@ -107,7 +110,43 @@ void launch_eq_sum(const Fr* high, size_t rows, const Fr* low, unsigned columns,
   const unsigned across = blocks_for(columns);
   const unsigned resident = resident_blocks(eq_sum_kernel<kTables>) / across + 1;
   const unsigned grid = rows < resident ? static_cast<unsigned>(rows) : resident;
-  launch(eq_sum_kernel<kTables>, {dim3(grid, across), kBlock}, stream, high, rows, low, columns, mask, out);
+  launch(eq_sum_kernel<kTables>, {dim3(across, grid), kBlock}, stream, high, rows, low, columns, mask, out);
+}
+
+// Points that begin with the same coordinates `outer`, and what they go on with.
+struct Alike {
+  std::span<const Fr> outer;
+  std::vector<ScaledPoint> inner;
+};
+std::vector<Alike> alike(std::span<const ScaledPoint> points, size_t outer) {
+  std::vector<Alike> out;
+  for (const auto& [scale, point] : points) {
+    const auto first = std::span<const Fr>(point).first(outer);
+    auto group = std::find_if(out.begin(), out.end(), [&](const Alike& a) {
+      return outer > 0 && std::equal(first.begin(), first.end(), a.outer.begin());
+    });
+    if (group == out.end()) group = out.insert(group, {first, {}});
+    group->inner.emplace_back(scale,
+                              std::vector<Fr>(point.begin() + static_cast<ptrdiff_t>(outer), point.end()));
+  }
+  return out;
+}
+
+// How many first coordinates eq_sum takes apart: those that two points share, if that leaves small tables;
+// else so many that a block's threads have the others.
+size_t outer_variables(std::span<const ScaledPoint> points) {
+  constexpr size_t kWorthwhile = 3;
+  const size_t variables = points[0].second.size();
+  const size_t rest = variables - std::min<size_t>(variables, kDoubled);
+  size_t common = 0;
+  for (size_t a = 0; a < points.size(); ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      const std::vector<Fr>& own = points[a].second;
+      const auto end = std::mismatch(own.begin(), own.end(), points[b].second.begin()).first;
+      common = std::max(common, static_cast<size_t>(end - own.begin()));
+    }
+  }
+  return common < kWorthwhile ? rest : std::min(common, rest);
 }
 
 Point make_point(std::span<const Fr> values) {
@@ -245,19 +284,22 @@ void eq_table(std::span<const Fr> point, const Fr& scale, Fr* out, Stream stream
 
 void eq_sum(std::span<const ScaledPoint> points, const int8_t* mask, Fr* out, Stream stream) {
   const size_t variables = points[0].second.size();
-  const size_t inner = std::min<size_t>(variables, kDoubled);
-  const size_t rows = size_t{1} << (variables - inner);
-  const size_t columns = size_t{1} << inner;
-  const Array<Fr> high(rows * points.size(), stream), low(columns * points.size(), stream);
-  for (size_t k = 0; k < points.size(); ++k) {
-    const std::span<const Fr> point(points[k].second);
-    eq_table(point.first(variables - inner), points[k].first, high.data() + k * rows, stream);
-    eq_table(point.last(inner), Fr::one(), low.data() + k * columns, stream);
+  const size_t outer = outer_variables(points);
+  const size_t rows = size_t{1} << outer;
+  const size_t columns = size_t{1} << (variables - outer);
+  const std::vector<Alike> groups = alike(points, outer);
+  const Array<Fr> high(rows * groups.size(), stream), low(columns * groups.size(), stream);
+  for (size_t k = 0; k < groups.size(); ++k) {
+    const std::vector<ScaledPoint>& inner = groups[k].inner;
+    Fr* own = low.data() + k * columns;
+    eq_table(groups[k].outer, Fr::one(), high.data() + k * rows, stream);
+    inner.size() == 1 ? eq_table(inner[0].second, inner[0].first, own, stream)
+                      : eq_sum(inner, nullptr, own, stream);
   }
   const auto run = [&](auto count) {
     launch_eq_sum<count()>(high.data(), rows, low.data(), static_cast<unsigned>(columns), mask, out, stream);
   };
-  switch (points.size()) {
+  switch (groups.size()) {
     case 1:
       run(std::integral_constant<int, 1>{});
       break;
@@ -271,7 +313,7 @@ void eq_sum(std::span<const ScaledPoint> points, const int8_t* mask, Fr* out, St
       run(std::integral_constant<int, kMostEqTables>{});
       break;
   }
-  count_field_mults(points.size() << variables);
+  count_field_mults(groups.size() << variables);
 }
 
 void combine(std::span<const LinearTerm> terms, const Fr& constant, size_t length, Fr* out, Stream stream) {

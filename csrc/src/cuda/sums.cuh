@@ -50,8 +50,23 @@ class TwoProducts {
     return out;
   }
 
- private:
+ protected:
   uint32_t v_[16];
+};
+
+// A sum of three or four: 4 p^2 < 2^512.
+class FourProducts : public TwoProducts {
+ public:
+  using TwoProducts::TwoProducts;
+  __device__ __forceinline__ Fr total() const {
+    uint32_t r[8];
+    uint32_t top = ptx::reduce<FrParams, 8>(r, v_);  // below 4 p^2 / 2^256 + p < 3p
+    ptx::subtract_once<FrParams>(r, top);
+    ptx::subtract_once<FrParams>(r, top);
+    Fr out;
+    ptx::join<8>(out.v, r);
+    return out;
+  }
 };
 
 __device__ __forceinline__ Fr mul_add(const Fr& a, const Fr& b, const Fr& c, const Fr& d) {
