@@ -9,6 +9,7 @@
 #include <bit>
 
 #include "cuda/cells.cuh"
+#include "cuda/scan.cuh"
 #include "cuda/sums.cuh"
 #include "zkcore/field_counters.hpp"
 
@@ -166,31 +167,6 @@ struct Index {
   const int8_t* mask;
 };
 
-// Exclusive scan of bins[0 .. n), n <= 32 * kSortBlock, n a multiple of 32 * 32 or less than that.
-__device__ void scan_bins(uint32_t* bins, uint32_t n, uint32_t* warps) {
-  const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const uint32_t each = ((n + kSortBlock - 1) / kSortBlock) * 32;  // of a warp
-  const uint32_t begin = min(n, warp * each), end = min(n, begin + each);
-  uint32_t running = 0;
-  for (uint32_t at = begin; at < end; at += 32) {
-    const uint32_t own = at + lane < end ? bins[at + lane] : 0;
-    uint32_t sum = own;
-#pragma unroll
-    for (int d = 1; d < 32; d *= 2) {
-      const uint32_t below = __shfl_up_sync(0xffffffffu, sum, d);
-      if (lane >= static_cast<uint32_t>(d)) sum += below;
-    }
-    if (at + lane < end) bins[at + lane] = running + sum - own;
-    running += __shfl_sync(0xffffffffu, sum, 31);
-  }
-  if (lane == 0) warps[warp] = running;
-  __syncthreads();
-  uint32_t before = lane < warp ? warps[lane] : 0;
-  before = __reduce_add_sync(0xffffffffu, before);
-  for (uint32_t at = begin + lane; at < end; at += 32) bins[at] += before;
-  __syncthreads();
-}
-
 // Calls fn(cell, row) for those of a block's cells that count; several are read at a time.
 template <class T, class Fn>
 __device__ __forceinline__ void for_each_cell(const Grid& grid, const Index<T>& index, const Chunk& chunk,
@@ -221,13 +197,13 @@ __global__ void __launch_bounds__(kSortBlock) sort_cells_kernel(Grid grid, Index
   auto* own_order = reinterpret_cast<uint16_t*>(room);
   auto* bins = reinterpret_cast<uint32_t*>(own_order + (size_t{1} << sorted.chunk_bits));
   __shared__ Chunk chunk;
-  __shared__ uint32_t warps[32], below, total;
+  __shared__ uint32_t below;
   const uint32_t part = blockIdx.y;
   const uint32_t base = sorted.base + part * sorted.slice;
   const uint32_t size = min(sorted.slice, sorted.rows - part * sorted.slice);
   if (threadIdx.x == 0) {
     chunk = chunk_at(grid, blockIdx.x);
-    below = total = 0;
+    below = 0;
     if (part == 0) sorted.places[blockIdx.x] = chunk.place;
   }
   for (uint32_t b = threadIdx.x; b < size; b += kSortBlock) bins[b] = 0;
@@ -235,24 +211,19 @@ __global__ void __launch_bounds__(kSortBlock) sort_cells_kernel(Grid grid, Index
   const auto counts = [&](uint32_t i) {
     return index.mask == nullptr || index.mask[chunk.mask + place_of(grid, i).mask] != 0;
   };
-  uint32_t less = 0, mine = 0;
+  uint32_t less = 0;
   for_each_cell(grid, index, chunk, [&](uint32_t i, uint32_t row) {
     if (row - sorted.base >= base - sorted.base + size || !counts(i)) return;
     if (row < base) {
       ++less;
     } else {
-      ++mine;
       atomicAdd(bins + (row - base), 1u);
     }
   });
   less = __reduce_add_sync(0xffffffffu, less);
-  mine = __reduce_add_sync(0xffffffffu, mine);
-  if (threadIdx.x % 32 == 0) {
-    atomicAdd(&below, less);
-    atomicAdd(&total, mine);
-  }
+  if (threadIdx.x % 32 == 0) atomicAdd(&below, less);
   __syncthreads();
-  scan_bins(bins, size, warps);
+  const uint32_t total = block_scan(bins, size);
   const uint32_t shift = (below + kAlign - 1) / kAlign * kAlign + kAlign * part;
   uint32_t* out = sorted.begins + sorted.begin_at(blockIdx.x, part);
   const size_t to = blockIdx.x * sorted.room() + shift;
