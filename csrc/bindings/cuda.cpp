@@ -244,12 +244,6 @@ Column integers(const PyColumn& c) {
   return out;
 }
 
-void py_lookup_rows(const PyColumn& index, int64_t first, uint32_t size, Address out, Address stream) {
-  const Column c = integers(index);
-  const py::gil_scoped_release release;
-  cuda::lookup_rows(c, first, size, at<int64_t>(out), stream_at(stream));
-}
-
 void py_lookup_values(const PyColumn& index, int64_t first, const PyColumn& table, Address out,
                       Address stream) {
   const Column c = integers(index), t = integers(table);
@@ -534,7 +528,6 @@ void bind_cuda(py::module_& parent) {
   m.def("multiply", &py_multiply);
   m.def("batch_inverse", &py_batch_inverse);
   m.def("scatter_add", &py_scatter_add);
-  m.def("lookup_rows", &py_lookup_rows);
   m.def("lookup_values", &py_lookup_values);
   m.def("affine", &py_affine);
   m.def("tally_rows", &py_tally_rows);

@@ -26,11 +26,6 @@ class CudaPasses:
     def to_host(self, data: Any) -> Any:
         return self._k.to_host(data)
 
-    def table_rows(self, index: Any, first: int, size: int) -> Any:
-        out = self._long(*index.shape)
-        _engine.cuda.lookup_rows(self._k.column(index), first, size, out.data_ptr(), self._k.stream())
-        return out
-
     def look_up(self, entries: Any, index: Any, first: int) -> Any:
         out = self._k.torch.empty(index.shape, dtype=entries.dtype, device=self._k.device)
         table = self._k.column(entries)

@@ -110,8 +110,6 @@ class Passes(Protocol):
 
     def to_host(self, data: Any) -> Any: ...
 
-    def table_rows(self, index: Any, first: int, size: int) -> Any: ...
-
     def look_up(self, entries: Any, index: Any, first: int) -> Any: ...
 
     def tally(self, index: Any, chosen: Any, first: int, size: int) -> Any: ...
@@ -133,9 +131,6 @@ class KernelSpace(TorchSpace):
 
     def host(self, array: Any) -> Any:
         return self._passes.to_host(array)
-
-    def table_rows(self, index: Any, first: int, size: int) -> Any:
-        return self._passes.table_rows(self.contiguous(index), first, size)
 
     def look_up(self, entries: Any, index: Any, first: int) -> Any:
         return self._passes.look_up(entries, self.contiguous(index), first)

@@ -143,10 +143,7 @@ size_t multiply_chains(const Fr* values, size_t n, int rounds, Fr* out, Stream s
 
 // ---- lookups
 
-// out[i] = index[i] - first if that is a row of a table of `size` rows, else 0.
-void lookup_rows(const Column& index, int64_t first, uint32_t size, int64_t* out, Stream stream);
-
-// out[i] = table[row of index[i]], of the table's type.
+// out[i] = table[index[i] - first], of the table's type; of row 0 where that is none.
 void lookup_values(const Column& index, int64_t first, const Column& table, void* out, Stream stream);
 
 // An integer array over a domain: `strides` in entries, by axis, 0 where it is repeated; it is zero from

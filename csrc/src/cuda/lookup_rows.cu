@@ -1,4 +1,4 @@
-// Which table row each lookup refers to, and how often each row is referred to.
+// What lookups find in their tables, and how often each row is referred to.
 #include <algorithm>
 
 #include "cuda/device.cuh"
@@ -10,12 +10,6 @@ namespace {
 __device__ __forceinline__ uint32_t row_of(int64_t x, int64_t first, uint32_t size) {
   const uint64_t row = static_cast<uint64_t>(x) - static_cast<uint64_t>(first);
   return row < size ? static_cast<uint32_t>(row) : 0;
-}
-
-template <class T>
-__global__ void __launch_bounds__(kBlock)
-    rows_kernel(const T* index, size_t n, int64_t first, uint32_t size, int64_t* out) {
-  for (size_t i = thread_index(); i < n; i += thread_count()) out[i] = row_of(index[i], first, size);
 }
 
 template <class T, class V>
@@ -100,13 +94,6 @@ __global__ void __launch_bounds__(kTallyBlock)
 }
 
 }  // namespace
-
-void lookup_rows(const Column& index, int64_t first, uint32_t size, int64_t* out, Stream stream) {
-  visit_integers(index, [&](auto* data) {
-    using T = std::decay_t<decltype(*data)>;
-    launch(rows_kernel<T>, looping(rows_kernel<T>, index.size), stream, data, index.size, first, size, out);
-  });
-}
 
 void lookup_values(const Column& index, int64_t first, const Column& table, void* out, Stream stream) {
   const auto size = static_cast<uint32_t>(table.size);
