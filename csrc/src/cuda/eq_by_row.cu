@@ -11,6 +11,7 @@
 #include "cuda/cells.cuh"
 #include "cuda/scan.cuh"
 #include "cuda/sums.cuh"
+#include "cuda/table_rows.cuh"
 #include "zkcore/field_counters.hpp"
 
 namespace zkcore::cuda {
@@ -184,9 +185,7 @@ __device__ __forceinline__ void for_each_cell(const Grid& grid, const Index<T>& 
     for (uint32_t k = 0; k < kTogether; ++k) {
       const uint32_t i = start + k * kSortBlock;
       if (i >= chunk.count) continue;
-      const uint64_t row =
-          static_cast<uint64_t>(static_cast<int64_t>(read[k])) - static_cast<uint64_t>(index.first);
-      fn(i, row < index.size ? static_cast<uint32_t>(row) : 0u);
+      fn(i, row_of(read[k], index.first, index.size));
     }
   }
 }

@@ -2,15 +2,10 @@
 #include <algorithm>
 
 #include "cuda/device.cuh"
+#include "cuda/table_rows.cuh"
 
 namespace zkcore::cuda {
 namespace {
-
-// Row 0 stands for what lies outside the table.
-__device__ __forceinline__ uint32_t row_of(int64_t x, int64_t first, uint32_t size) {
-  const uint64_t row = static_cast<uint64_t>(x) - static_cast<uint64_t>(first);
-  return row < size ? static_cast<uint32_t>(row) : 0;
-}
 
 template <class T, class V>
 __global__ void __launch_bounds__(kBlock)
