@@ -109,12 +109,11 @@ __global__ void __launch_bounds__(kSortBlock)
   __syncthreads();
   uint32_t own[kRounds] = {};
   for (uint32_t b = threadIdx.x; b < buckets; b += blockDim.x) {
-    uint32_t left = bins[b];
-    counts[blockIdx.x * static_cast<size_t>(buckets) + b] = left;
+    const uint32_t count = bins[b];
+    counts[blockIdx.x * static_cast<size_t>(buckets) + b] = count;
 #pragma unroll
     for (int k = 0; k < kRounds; ++k) {
-      own[k] += left;
-      left = (left + 1) / 2;  // the halves rounded up of ceil(count / 2^k)
+      own[k] += static_cast<uint32_t>((static_cast<uint64_t>(count) + (uint64_t{1} << k) - 1) >> k);
     }
   }
 #pragma unroll
