@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from zkcore.bench.machine import POINT, Machine
-from zkcore.field.kernels import SumsEq
+from zkcore.field.eq_kernels import SumsEq
 
 ADDITION = 6.4  # products of Fq: a batched affine addition with its share of an inversion
 FQ_PRODUCTS = 27.3 / 67.2  # rate of Fq products over that of Fr products

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from zkcore.field.kernels import ContractsAll, FieldArray, FieldKernels, Fold, SumsEq
+from zkcore.field.eq_kernels import SumsEq
+from zkcore.field.kernels import ContractsAll, FieldArray, FieldKernels, Fold
 from zkcore.field.space import contiguous, is_field, is_ternary, of
 from zkcore.polynomial.point import Point, join
 

@@ -16,7 +16,8 @@ from math import prod
 from typing import TypeAlias, cast
 
 from zkcore.field import space
-from zkcore.field.kernels import MODULUS, FieldArray, IntArray, SumsEq
+from zkcore.field.eq_kernels import SumsEq
+from zkcore.field.kernels import MODULUS, FieldArray, IntArray
 from zkcore.graph import arrays
 from zkcore.polynomial import univariate
 from zkcore.polynomial.boxes import boxes
