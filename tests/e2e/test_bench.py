@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from zkcore import api
 from zkcore.bench import e2e, engine, machine, synthetic
 from zkcore.bench.verbs import GROUPS
 from zkcore.cli import bench
@@ -71,6 +72,8 @@ def test_the_whole_life_of_a_proof(
     text = bench.summary(done)
     assert "made-up weights" in text
     assert "NOT MEASURED" in text
+    accepted = api.verify(tmp_path / "answer.zkp", tmp_path / "public.zkc")
+    assert accepted.prompt == accepted.text == ""  # its tokenizer has no words
 
 
 @pytest.mark.parametrize("file", LARGE, ids=lambda p: p.stem)

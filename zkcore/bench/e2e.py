@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import tokenizers
 import torch
 
 from zkcore import proof as files
@@ -23,6 +24,7 @@ from zkcore.graph.forward import Run
 from zkcore.memory import peak
 from zkcore.models import passes
 from zkcore.models.family import Sequence
+from zkcore.models.text import TextCodec
 from zkcore.report.counted import Counted
 from zkcore.report.progress import Reporter, StageTime
 from zkcore.setup import Setup, toolbox
@@ -109,12 +111,13 @@ def _commit(
     counted: Counted,
     stages: dict[str, list[StageTime]],
 ) -> tuple[prover.Owner, int]:
-    """A tokenizer is no part of a shape: an empty one stands in its place."""
+    """A tokenizer is no part of a shape: one without words stands in its place."""
     counted.stage("generators")
     tools = toolbox(cache_dir, setup.parts.config)
     tools.generators.take("tensor", 1 << setup.parts.scheme.log_width)
-    empty = Tokenizer(b"", "0" * 64)
-    published, secrets = publish(setup, tools, {n: taken(w) for n, w in weights.items()}, empty, counted)
+    codec = TextCodec(tokenizers.Tokenizer(tokenizers.models.BPE()).to_str().encode())
+    wordless = Tokenizer(codec.compressed(), codec.sha256)
+    published, secrets = publish(setup, tools, {n: taken(w) for n, w in weights.items()}, wordless, counted)
     counted.stage("write")
     files.write(files.Written(out / "public.zkc", published.data))
     stages["model"] = counted.close()

@@ -12,7 +12,7 @@ from zkcore.field.room import GIB
 
 Wanted = Literal["auto", "cpu", "cuda"]
 VIRTUAL = 10  # a tenth of the memory for virtual tensors
-TREES = 3, 7  # the share for the nodes of a fraction tree: on 140 GiB, a layer of 2^29 is kept
+TREES = 2, 5  # the share for the nodes of a fraction tree
 
 
 @dataclass(frozen=True)
