@@ -14,6 +14,7 @@ from tests.e2e.limits import bounded, refused
 from zkcore import api, public, verifier
 from zkcore.errors import FormatError, ProofRejected, UsageError
 from zkcore.field.kernels import MODULUS
+from zkcore.statement import FORMAT_VERSION
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -199,10 +200,15 @@ def test_files_that_are_something_else(tiny: Place) -> None:
         refused(lambda data=data: check(tiny, answer=data), ProofRejected, "proof")  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 4, 1 << 31, (1 << 32) - 1])
+@pytest.mark.parametrize("version", [0, 1, FORMAT_VERSION - 1, FORMAT_VERSION + 1, 1 << 31, (1 << 32) - 1])
 def test_a_format_of_another_time(tiny: Place, tmp_path: Path, version: int) -> None:
     commitment, answer = File.of(tiny.public.read_bytes()), File.of(tiny.proof.read_bytes())
-    refused(lambda: check(tiny, data=commitment.pack(version=version)), FormatError, f"version {version}", "reads 3")
+    refused(
+        lambda: check(tiny, data=commitment.pack(version=version)),
+        FormatError,
+        f"version {version}",
+        f"reads {FORMAT_VERSION}",
+    )
     refused(lambda: check(tiny, answer=answer.pack(version=version)), ProofRejected, f"version {version}")
     (tmp_path / "x.zkc").write_bytes(commitment.pack(version=version))
     refused(lambda: api.inspect(tmp_path / "x.zkc"), FormatError, f"version {version}")

@@ -23,7 +23,7 @@ from zkcore.cli import main
 from zkcore.commitment.deferred import Instance, Secret
 from zkcore.errors import FormatError, NotSettled, ProofRejected, UsageError, WitnessError
 from zkcore.settlement import Entry
-from zkcore.statement import digest
+from zkcore.statement import FORMAT_VERSION, digest
 
 PROMPTS = ("The old mill", "In spring the water")
 GIVEN = "accepted given a settled accumulator"
@@ -256,7 +256,7 @@ def test_one_of_another_model(other: Place, clearly: Settled, tmp_path: Path) ->
         ("plugins", [["folding", "9.9"], ["zkcore", "1"]], "plugins: expected [['zkcore', "),
         ("config", {}, "config."),
         ("quantisation", {}, "quantisation."),
-        ("format_version", 1, "format_version: expected 3, found 1"),
+        ("format_version", 1, f"format_version: expected {FORMAT_VERSION}, found 1"),
         ("tokenizer_sha256", "0", "tokenizer_sha256: expected "),
     ],
 )
