@@ -77,8 +77,7 @@ def _step(system: System, relation: Relation) -> int:
     if relation.kind != "einsum":
         return 0
     factors = relation.factors()[0]
-    size = {x: k for n, letters in relation.reads() for x, k in zip(letters, system.tensors[n].shape, strict=True)}
-    common = [k for x, k in size.items() if sum(x in f for f in factors) > 1]
+    common = [k for x, k in system.sizes(relation).items() if sum(x in f for f in factors) > 1]
     return WEIGHTS + FACTOR * len(factors) << total_vars(common)
 
 
